@@ -1,0 +1,131 @@
+"""The command line: `edgelib predict | validate | exercises build | check`; each takes --json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgelib.errors import UnknownFigure
+from edgelib.units import si
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; bad input ends with a message and exit status 2."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (ValueError, OSError) as error:
+        print(f"edgelib: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edgelib", description="LLM inference at the edge, computed.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    predict = commands.add_parser("predict", help="what a model costs on one compute unit")
+    predict.add_argument("--model", required=True, help="a model of the catalogue, such as llama-2-7b")
+    predict.add_argument("--on", required=True, help="a compute unit of the catalogue, such as RPi5/CPU")
+    predict.add_argument("--weights", default="f16", help="weight format (default: f16)")
+    predict.add_argument("--kv", default="f16", help="format of keys and values (default: f16)")
+    predict.add_argument("--prompt", type=int, default=512, help="prompt tokens (default: 512)")
+    predict.add_argument("--generate", type=int, default=128, help="generated tokens (default: 128)")
+    predict.add_argument("--runtime", default="typical", help="typical (default) or ideal (the bound)")
+    predict.set_defaults(run=_predict)
+
+    validate = commands.add_parser("validate", help="predictions against published measurements")
+    for name in ("measurements", "devices", "models"):
+        validate.add_argument(f"--{name}", type=Path, help="CSV file (default: the catalogue's own)")
+    validate.set_defaults(run=_validate)
+
+    exercises = commands.add_parser("exercises", help="generate the exercise notebooks")
+    exercises.add_argument("action", choices=["build"])
+    exercises.add_argument("--check", action="store_true", help="only list what is stale")
+    exercises.set_defaults(run=_exercises)
+
+    check = commands.add_parser("check", help="run an exercise notebook against its public checks")
+    check.add_argument("notebook", type=Path)
+    check.set_defaults(run=_check)
+
+    for command in (predict, validate, exercises, check):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from edgelib.metrics import predict
+
+    estimate = predict(
+        arguments.model,
+        arguments.on,
+        weights=arguments.weights,
+        kv=arguments.kv,
+        prompt=arguments.prompt,
+        generate=arguments.generate,
+        runtime=arguments.runtime,
+    )
+
+    def known(read: Callable[[str], Any], quantity: str) -> Any:
+        """None where a value rests on an unpublished figure."""
+        try:
+            return read(quantity)
+        except UnknownFigure:
+            return None
+
+    rates = ("decode_tok_s", "prefill_tok_s", "ttft_s")
+    report = {
+        **{name: known(estimate.value, name) for name in rates},
+        "memory_B": estimate.memory_B,
+        "bottleneck": known(lambda _: estimate.bottleneck, "bottleneck"),
+        "interval80": {name: known(estimate.interval, name) for name in rates},
+    }
+    if arguments.json:
+        print(json.dumps(report))
+        return 0
+    for name in rates:
+        unknown = f"{name}: rests on an unpublished figure"
+        print(unknown if report[name] is None else estimate.explain(name))
+    parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in estimate.memory_B.items())
+    print(f"memory: {parts}\nbottleneck: {report['bottleneck']}")
+    return 0
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from edgelib.metrics.validate import PHASES, validate
+
+    report = validate(arguments.measurements, arguments.devices, arguments.models)
+    if arguments.json:
+        print(json.dumps(report))
+        return 0
+    for phase in PHASES:
+        for kind, scores in report[phase].items():
+            row = "  ".join(f"{name} {value}" for name, value in scores.items())
+            print(f"{phase:<8}{kind:<5}{row}")
+    for why, count in report["left_out"].items():
+        print(f"left out: {count} rows, {why}")
+    return 0
+
+
+def _exercises(arguments: argparse.Namespace) -> int:
+    from edgelib.grading import build
+
+    return build.main(arguments.check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from edgelib.exercises.notebook import check_notebook
+
+    results = check_notebook(arguments.notebook)
+    if arguments.json:
+        print(json.dumps([result.as_dict() for result in results]))
+    else:
+        print("\n".join(map(str, results)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The explorables of the book's notebooks, one module per topic."""

@@ -1,0 +1,108 @@
+"""What is an exercise, to those who write and grade it? The classes of `solutions/exN.py`.
+
+| class | the student hands in | judged by |
+| --- | --- | --- |
+| `Value` | a value | comparison with `reference()` |
+| `Function` | a function | comparison with `reference(**arguments)` on every instance |
+| `Open` | prose | a person |
+
+Every part names its misconceptions (mutants) and grades its hints. A further kind of part is a further
+class beside these, with its own judge in place of `reference` and `tolerance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+Arguments = dict[str, Any]  # by name, and JSON can hold them
+LEAST_MUTANTS, LEAST_HINTS = 4, 3
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong answer that people give; `message` says which idea leads to it, not what is right."""
+
+    name: str
+    answer: Callable[..., Any]
+    message: str
+
+
+def no_arguments(_: np.random.Generator) -> list[Arguments]:
+    """The instances of a value: one, the same for everybody."""
+    return [{}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What all checked parts have.
+
+    Parameters
+    ----------
+    name : the letter of the part.
+    answer : the variable that the answer cell defines.
+    unit : unit of a number in the answer, as it is printed after one.
+    returns : what the answer has to be, in words; completes "Expected: ".
+    hints : from a nudge to nearly the solution.
+    public : the inputs that learners see.
+    instances : draws the inputs of one student's grade.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    answer: str
+    unit: str
+    returns: str
+    hints: tuple[str, ...]
+    mutants: tuple[Mutant, ...]
+    public: tuple[Arguments, ...] = ({},)
+    instances: Callable[[np.random.Generator], list[Arguments]] = no_arguments
+
+    def __post_init__(self) -> None:
+        if len(self.hints) < LEAST_HINTS:
+            raise ValueError(f"part {self.name}: {len(self.hints)} hints; expected at least {LEAST_HINTS}")
+        if len({mutant.name for mutant in self.mutants}) < LEAST_MUTANTS:
+            raise ValueError(
+                f"part {self.name}: expected at least {LEAST_MUTANTS} mutants of different names"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared(Part):
+    """A part with one right answer, up to `tolerance` relative to it."""
+
+    reference: Callable[..., Any]
+    tolerance: float = 1e-3
+
+
+class Value(Compared):
+    """The answer is a value."""
+
+    kind = "value"
+
+
+class Function(Compared):
+    """The answer is a function of named arguments."""
+
+    kind = "function"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """A question answered in prose; rubric and model answer are in `solutions/exN.md`."""
+
+    kind: ClassVar[str] = "open"
+    name: str
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise: its name is that of its files, `ex2`."""
+
+    name: str
+    title: str
+    parts: tuple[Part | Open, ...]

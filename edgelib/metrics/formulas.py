@@ -1,0 +1,174 @@
+"""The model of inference on one page: every formula between a device's data sheet and tok/s.
+
+    T_step = max(bytes / (e B), operations / (u P)) + L tau
+
+Decode reads every weight, and the keys and values of the context, once per step. Prefill multiplies
+every weight with every prompt token. B and P are the data sheet's bandwidth and peak; e, u and tau
+are constants of a runtime (`runtimes.py`). Parameters of a formula are names of other formulas, or
+values that `predict` supplies; units are SI, and a MAC is 2 OP.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgelib.errors import Number
+from edgelib.metrics.graph import Graph, quantity
+
+
+def larger(a: Number, b: Number) -> Number:
+    """max(a, b), element by element."""
+    return np.maximum(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else max(a, b)
+
+
+# ------------------------------------------------------------------ what one decode step reads
+
+
+@quantity("B")
+def weight_bytes(layer_params: Number, bits: Number, head_params: Number, head_bits: Number) -> Number:
+    """Weights read in one step, however many sequences share it."""
+    return (layer_params * bits + head_params * head_bits) / 8
+
+
+@quantity("B")
+def kv_bytes_per_token(layers: Number, kv_heads: Number, head_dim: Number, kv_bits: Number) -> Number:
+    """Keys and values kept for one token of context."""
+    return 2 * layers * kv_heads * head_dim * kv_bits / 8
+
+
+@quantity("B")
+def kv_bytes(kv_bytes_per_token: Number, context: Number, batch: Number) -> Number:
+    """Keys and values read in one step."""
+    return kv_bytes_per_token * context * batch
+
+
+@quantity("s")
+def read_s(weight_bytes: Number, kv_bytes: Number, read_efficiency: Number, bandwidth: Number) -> Number:
+    """Time to read them."""
+    return (weight_bytes + kv_bytes) / (read_efficiency * bandwidth)
+
+
+# ------------------------------------------------------------------ what one decode step computes
+
+
+@quantity("OP")
+def decode_ops(
+    layer_params: Number,
+    head_params: Number,
+    layers: Number,
+    heads: Number,
+    head_dim: Number,
+    context: Number,
+    batch: Number,
+) -> Number:
+    """Operations of the weight matrices and of attention over the context."""
+    return batch * (2 * (layer_params + head_params) + 4 * layers * heads * head_dim * context)
+
+
+@quantity("s")
+def compute_s(decode_ops: Number, utilisation: Number, peak: Number) -> Number:
+    """Time to compute them."""
+    return decode_ops / (utilisation * peak)
+
+
+@quantity("s")
+def overhead_s(layers: Number, layer_s: Number) -> Number:
+    """Launches, synchronisation and small operators: a fixed time per layer."""
+    return layers * layer_s
+
+
+@quantity("s")
+def decode_s(read_s: Number, compute_s: Number, overhead_s: Number) -> Number:
+    """One step: reading and computing overlap, the fixed time does not."""
+    return larger(read_s, compute_s) + overhead_s
+
+
+@quantity("tok/s")
+def decode_tok_s(batch: Number, decode_s: Number) -> Number:
+    """Tokens of all sequences together, per second."""
+    return batch / decode_s
+
+
+# ------------------------------------------------------------------ prefill and the first token
+
+
+@quantity("OP")
+def prefill_ops(
+    layer_params: Number, head_params: Number, layers: Number, heads: Number, head_dim: Number, prompt: Number
+) -> Number:
+    """Every prompt token meets every layer; token i attends to i tokens; one row of logits."""
+    return 2 * layer_params * prompt + 2 * head_params + 2 * layers * heads * head_dim * prompt * (prompt + 1)
+
+
+@quantity("s")
+def prefill_s(
+    prefill_ops: Number,
+    utilisation: Number,
+    peak: Number,
+    weight_bytes: Number,
+    read_efficiency: Number,
+    bandwidth: Number,
+    overhead_s: Number,
+) -> Number:
+    """Computing overlaps with reading the weights once; then the fixed time."""
+    return (
+        larger(prefill_ops / (utilisation * peak), weight_bytes / (read_efficiency * bandwidth)) + overhead_s
+    )
+
+
+@quantity("tok/s")
+def prefill_tok_s(prompt: Number, prefill_s: Number) -> Number:
+    """Prompt tokens per second."""
+    return prompt / prefill_s
+
+
+@quantity("s")
+def ttft_s(prefill_s: Number) -> Number:
+    """Time to first token of a request that does not queue: prefill ends with its logits.
+
+    Tokenising and sampling take milliseconds on a CPU and are not predicted.
+    """
+    return prefill_s
+
+
+# ------------------------------------------------------------------ what has to fit
+
+
+@quantity("B")
+def memory_weights_B(
+    layer_params: Number,
+    embedding_params: Number,
+    bits: Number,
+    head_params: Number,
+    head_bits: Number,
+    vector_params: Number,
+) -> Number:
+    """The weight file: matrices as the format stores them, norms and biases as 32-bit floats."""
+    return ((layer_params + embedding_params) * bits + head_params * head_bits + vector_params * 32) / 8
+
+
+@quantity("B")
+def memory_kv_B(kv_bytes_per_token: Number, prompt: Number, generate: Number, batch: Number) -> Number:
+    """Keys and values at the end of the request."""
+    return kv_bytes_per_token * (prompt + generate) * batch
+
+
+GRAPH = Graph(
+    [
+        weight_bytes,
+        kv_bytes_per_token,
+        kv_bytes,
+        read_s,
+        decode_ops,
+        compute_s,
+        overhead_s,
+        decode_s,
+        decode_tok_s,
+        prefill_ops,
+        prefill_s,
+        prefill_tok_s,
+        ttft_s,
+        memory_weights_B,
+        memory_kv_B,
+    ]
+)

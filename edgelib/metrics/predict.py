@@ -1,0 +1,182 @@
+"""How fast will this model run on that device, what will it fill, and what holds it back?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from edgelib.errors import Number, UnknownFigure, at_least_one, choice, nonnegative
+from edgelib.hardware.device import Engine, engine
+from edgelib.metrics.formulas import GRAPH
+from edgelib.metrics.graph import Explanation, Given, Unpublished
+from edgelib.metrics.runtimes import Runtime
+from edgelib.metrics.runtimes import runtime as constants_of
+from edgelib.workloads.formats import WeightFormat, weight_format
+from edgelib.workloads.transformer import Transformer, transformer
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a request costs. A value is computed when it is asked for; `explain` shows how."""
+
+    model: Transformer
+    engine: Engine
+    weights: WeightFormat
+    kv: WeightFormat
+    request: Mapping[str, Number]  # prompt, generate, context in tokens; batch in sequences
+    runtime: Runtime
+
+    @cached_property
+    def _given(self) -> dict[str, Given | Unpublished]:
+        model, weights, runtime, figures = self.model, self.weights, self.runtime, self.engine.figures
+        given: dict[str, Given | Unpublished] = {
+            "layer_params": Given(model.layer_params, "", model.source),
+            "embedding_params": Given(model.embedding_params, "", model.source),
+            "head_params": Given(model.head_params, "", model.source),
+            "vector_params": Given(model.vector_params, "", model.source),
+            "layers": Given(model.layers, "", model.source),
+            "heads": Given(model.heads, "", model.source),
+            "kv_heads": Given(model.kv_heads, "", model.source),
+            "head_dim": Given(model.head_dim, "", model.source),
+            "bits": Given(weights.bits, "bit", weights.source),
+            "head_bits": Given(weights.head_bits, "bit", weights.source),
+            "kv_bits": Given(self.kv.bits, "bit", self.kv.source),
+            "read_efficiency": Given(runtime.read_efficiency, "", runtime.source),
+            "utilisation": Unpublished(f"no measurement gives the utilisation of {runtime.kind}s")
+            if runtime.utilisation is None
+            else Given(runtime.utilisation, "", runtime.source),
+            "layer_s": Given(runtime.layer_s, "s", runtime.source),
+            "bandwidth": Unpublished(f"bandwidth of {self.engine.name} is unpublished"),
+            "peak": Unpublished(f"peak arithmetic rate of {self.engine.name} is unpublished"),
+        }
+        for name, value in self.request.items():
+            given[name] = Given(value, "sequences" if name == "batch" else "tokens", "the request")
+        if "bandwidth" in figures:
+            figure = figures["bandwidth"]
+            given["bandwidth"] = Given(figure.value, figure.unit, figure.source)
+        if "peak_fp16" in figures or "peak_int8" in figures:
+            figure = self.engine.peak
+            given["peak"] = Given(figure.value, figure.unit, figure.source)
+        unknown = type(given["peak"]) is Unpublished or type(given["utilisation"]) is Unpublished
+        if unknown and np.all(self.request["batch"] == 1):
+            # One sequence performs 2 operations per weight read: far left of every published ridge.
+            given["compute_s"] = Given(0.0, "s", "rate unpublished; one sequence is bound by reading")
+        return given
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        return {name: leaf.value if type(leaf) is Given else leaf for name, leaf in self._given.items()}
+
+    def value(self, quantity: str) -> Number:
+        """Any quantity of the formulas, by name; UnknownFigure if it rests on an unpublished figure."""
+        return GRAPH.value(quantity, self._known)
+
+    @property
+    def decode_tok_s(self) -> Number:
+        """Tokens per second while generating, all sequences together."""
+        return self.value("decode_tok_s")
+
+    @property
+    def decode_s(self) -> Number:
+        """Seconds per decode step."""
+        return self.value("decode_s")
+
+    @property
+    def prefill_tok_s(self) -> Number:
+        """Prompt tokens per second."""
+        return self.value("prefill_tok_s")
+
+    @property
+    def ttft_s(self) -> Number:
+        """Seconds to the first token, without queueing, tokenising and sampling."""
+        return self.value("ttft_s")
+
+    @property
+    def memory_B(self) -> dict[str, Number]:
+        """Bytes that have to fit, in parts; the runtime's own buffers are not among them."""
+        return {"weights": self.value("memory_weights_B"), "kv": self.value("memory_kv_B")}
+
+    @property
+    def bottleneck(self) -> Any:
+        """What takes the longest in a decode step: "memory", "compute" or "overhead"."""
+        names = ("memory", "compute", "overhead")
+        seconds = [self.value(name) for name in ("read_s", "compute_s", "overhead_s")]
+        if any(isinstance(s, np.ndarray) for s in seconds):
+            return np.array(names)[np.argmax(np.broadcast_arrays(*seconds), axis=0)]
+        return names[seconds.index(max(seconds))]
+
+    def interval(self, quantity: str) -> tuple[Number, Number]:
+        """The 80 % interval of a rate or of the time to first token; UnknownFigure for a bound."""
+        choice("quantity", quantity, ("decode_tok_s", "prefill_tok_s", "ttft_s"))
+        decode = quantity == "decode_tok_s"
+        spread = self.runtime.decode_spread if decode else self.runtime.prefill_spread
+        if spread is None:
+            where = f"runtime {self.runtime.name!r} on {self.engine.kind}s"
+            raise UnknownFigure(f"{quantity} of {where} has no interval")
+        value = self.value(quantity)
+        return value / spread, value * spread
+
+    def explain(self, quantity: str = "decode_tok_s") -> Explanation:
+        """The tree of formulas, values, units and sources under a quantity."""
+        return GRAPH.explain(quantity, self._given)
+
+
+def predict(
+    model: Transformer | str,
+    on: Engine | str,
+    *,
+    weights: WeightFormat | str = "f16",
+    kv: WeightFormat | str = "f16",
+    prompt: Number = 512,
+    generate: Number = 128,
+    context: Number | None = None,
+    batch: Number = 1,
+    runtime: Runtime | str = "typical",
+) -> Estimate:
+    """Predict latency, throughput and memory of `model` on one compute unit.
+
+    Parameters
+    ----------
+    model, on, weights, kv : objects, or names in the catalogues.
+    prompt, generate : tokens, >= 1 and >= 0.   batch : sequences, >= 1.
+    context : mean tokens of context while decoding; prompt + generate / 2 if left out.
+    runtime : "typical" (fitted constants), "ideal" (the roofline bound), or constants of your own.
+    prompt, generate, context, batch and the bits of a format may be arrays that broadcast.
+
+    Raises
+    ------
+    UnknownName (a ValueError) : a name that is not in its catalogue.
+    ValueError : a number that is not finite or out of range.
+    UnknownFigure : on reading a value that rests on an unpublished figure.
+    """
+    if isinstance(model, str):
+        model = transformer(model)
+    if isinstance(on, str):
+        on = engine(on)
+    if isinstance(weights, str):
+        weights = weight_format(weights)
+    if isinstance(kv, str):
+        kv = weight_format(kv)
+    for name, value, kind in (
+        ("model", model, Transformer),
+        ("on", on, Engine),
+        ("weights", weights, WeightFormat),
+        ("kv", kv, WeightFormat),
+    ):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} = {value!r}: expected a {kind.__name__} or its name")
+    if not isinstance(runtime, Runtime):
+        runtime = constants_of(runtime, on.kind)
+    prompt, generate = at_least_one("prompt", prompt), nonnegative("generate", generate)
+    context = prompt + generate / 2 if context is None else nonnegative("context", context)
+    request = {
+        "prompt": prompt,
+        "generate": generate,
+        "context": context,
+        "batch": at_least_one("batch", batch),
+    }
+    return Estimate(model, on, weights, kv, request, runtime)

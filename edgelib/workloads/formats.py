@@ -1,0 +1,62 @@
+"""How many bits does a weight really take? Storage formats with their scales counted.
+
+A block format stores `block` weights and their scales in a fixed number of bytes, so
+bits per weight = 8 * bytes / block: Q4_0 keeps 32 four-bit weights and one FP16 scale in 18 bytes,
+4.5 bits each. Source: ggml's block structures, as published in the `gguf` package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from edgelib.data import table
+from edgelib.errors import Number, UnknownName, choice, positive
+
+
+@dataclass(frozen=True, eq=False)
+class WeightFormat:
+    """A storage format.
+
+    bits : bits per weight of the layers, scales included (an array for a sweep).
+    head_bits : bits per weight of the output matrix, which many runtimes keep finer.
+    """
+
+    name: str
+    bits: Number
+    head_bits: Number
+    source: str = "set by hand"
+    confidence: str = "low"
+
+    def __post_init__(self) -> None:
+        positive("bits", self.bits)
+        positive("head_bits", self.head_bits)
+
+
+@cache
+def _catalogue() -> dict[str, WeightFormat]:
+    bits = {row["format"]: float(row["bits_per_weight"]) for row in table("formats")}
+    return {
+        row["format"]: WeightFormat(
+            row["format"],
+            bits[row["format"]],
+            bits[row["head_format"] or row["format"]],
+            row["source"],
+            row["confidence"],
+        )
+        for row in table("formats")
+    }
+
+
+def format_names() -> tuple[str, ...]:
+    """Names of all formats in the catalogue."""
+    return tuple(_catalogue())
+
+
+def weight_format(name: str) -> WeightFormat:
+    """The format called `name`; UnknownName lists the nearest names."""
+    try:
+        return _catalogue()[name]
+    except (KeyError, TypeError):
+        choice("format", name, _catalogue())
+        raise UnknownName(name) from None

@@ -1,0 +1,218 @@
+"""The predictor: closed form, properties over the whole catalogue, explanations, bad input."""
+
+import ast
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgelib.errors import UnknownFigure
+from edgelib.hardware import engine, engine_names
+from edgelib.metrics import Runtime, predict, runtime
+from edgelib.metrics.formulas import GRAPH
+from edgelib.workloads import WeightFormat, format_names, model_names, transformer, weight_format
+
+ENGINES = st.sampled_from(engine_names())
+MODELS = st.sampled_from(model_names())
+FORMATS = st.sampled_from(format_names())
+CONTEXT = st.integers(0, 100_000)
+RUNTIMES = st.sampled_from(["typical", "ideal"])
+
+
+def test_decode_by_hand():
+    """LLaMA-2 7B, Q8_0, an empty context, 68 GB/s: bytes over bandwidth, nothing else."""
+    bound = predict("llama-2-7b", "M1-7c/GPU", weights="q8_0", context=0, runtime="ideal")
+    assert bound.decode_tok_s == pytest.approx(68e9 / (6_607_077_376 * 8.5 / 8))
+    assert bound.bottleneck == "memory"
+
+
+def test_the_register_of_claims():
+    """14.3, 12.4 and 7.1 tok/s at 100 GB/s (Ex2.02, 1.2.1.12), for 7 G parameters."""
+    unit = engine("M1-7c/GPU").having(bandwidth=100e9)
+    seven = 7e9 / transformer("llama-2-7b").matmul_params
+    for bits, context, expected in ((8, 0, 14.3), (8, 2048, 12.4), (16, 0, 7.1)):
+        weights = WeightFormat("exactly 7 G parameters", bits * seven, bits * seven)
+        bound = predict("llama-2-7b", unit, weights=weights, context=context, runtime="ideal")
+        assert bound.decode_tok_s == pytest.approx(expected, abs=0.05)
+
+
+def test_a_large_batch_is_bound_by_arithmetic():
+    bound = predict("llama-2-7b", "M1-7c/GPU", weights="q8_0", context=0, batch=512, runtime="ideal")
+    assert bound.bottleneck == "compute"
+    assert bound.decode_tok_s == pytest.approx(bound.engine.peak.value / (2 * 6_607_077_376))
+
+
+@settings(max_examples=200, deadline=None)
+@given(MODELS, ENGINES, FORMATS, CONTEXT, RUNTIMES)
+def test_no_step_is_faster_than_its_bytes_or_its_operations(model, on, weights, context, name):
+    estimate = predict(model, on, weights=weights, context=context, runtime=name)
+    size = estimate.value("weight_bytes") + estimate.value("kv_bytes")
+    assert estimate.decode_s >= size / estimate.engine.bandwidth * (1 - 1e-12)
+    if estimate.engine.figures.keys() & {"peak_fp16", "peak_int8"} and estimate.runtime.utilisation:
+        peak = estimate.engine.peak.value
+        assert estimate.decode_s >= estimate.value("decode_ops") / peak * (1 - 1e-12)
+        assert estimate.ttft_s >= estimate.value("prefill_ops") / peak * (1 - 1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(MODELS, ENGINES, CONTEXT, RUNTIMES)
+def test_fewer_bits_are_never_slower(model, on, context, name):
+    formats = sorted((weight_format(f) for f in format_names()), key=lambda f: (f.bits, f.head_bits))
+    for fewer, more in pairwise(formats):
+        if fewer.head_bits <= more.head_bits:
+            small, large = (
+                predict(model, on, weights=f, context=context, runtime=name) for f in (fewer, more)
+            )
+            assert small.decode_tok_s >= large.decode_tok_s
+
+
+@settings(max_examples=100, deadline=None)
+@given(MODELS, ENGINES, FORMATS, CONTEXT, RUNTIMES)
+def test_more_bandwidth_never_hurts_and_more_context_never_helps(model, on, weights, context, name):
+    unit = engine(on)
+    here = predict(model, unit, weights=weights, context=context, runtime=name)
+    faster = predict(
+        model, unit.having(bandwidth=2 * unit.bandwidth), weights=weights, context=context, runtime=name
+    )
+    longer = predict(model, unit, weights=weights, context=context + 1, runtime=name)
+    assert faster.decode_tok_s >= here.decode_tok_s >= longer.decode_tok_s
+    assert (
+        here.decode_tok_s
+        <= predict(model, unit, weights=weights, context=context, runtime="ideal").decode_tok_s
+    )
+
+
+@pytest.mark.parametrize("on", engine_names())
+def test_every_engine_predicts_or_says_what_is_unpublished(on):
+    estimate = predict("qwen2.5-1.5b", on, weights="q4_0")
+    assert 0 < estimate.decode_tok_s < 1e4
+    low, high = estimate.interval("decode_tok_s")
+    assert low < estimate.decode_tok_s < high
+    if estimate.engine.figures.keys() & {"peak_fp16", "peak_int8"} and estimate.runtime.utilisation:
+        assert estimate.ttft_s == pytest.approx(512 / estimate.prefill_tok_s)
+    else:
+        with pytest.raises(UnknownFigure):
+            _ = estimate.ttft_s
+
+
+def test_an_unpublished_peak_is_needed_for_a_batch():
+    assert predict("llama-2-7b", "M5-10c/GPU").decode_tok_s > 0
+    with pytest.raises(UnknownFigure, match="M5-10c/GPU"):
+        _ = predict("llama-2-7b", "M5-10c/GPU", batch=8).decode_tok_s
+    bare = engine("M5-10c/GPU")
+    bare = type(bare)("bare", "gpu")
+    with pytest.raises(UnknownFigure, match="bandwidth of bare"):
+        _ = predict("llama-2-7b", bare).decode_tok_s
+
+
+def test_a_bound_has_no_interval():
+    with pytest.raises(UnknownFigure, match="no interval"):
+        predict("llama-2-7b", "M1-7c/GPU", runtime="ideal").interval("decode_tok_s")
+
+
+@pytest.mark.parametrize("quantity", GRAPH.formulas)
+@pytest.mark.parametrize("name", ["typical", "ideal"])
+def test_an_explanation_evaluates_to_the_value(quantity, name):
+    """Twice: by its own functions, and by Python's eval of the text that a reader sees."""
+    estimate = predict("llama-3.1-8b", "OrinNanoSuper8/GPU", weights="q4_0", batch=3, runtime=name)
+    tree = estimate.explain(quantity)
+    assert tree.evaluate() == tree.value == estimate.value(quantity)
+
+    def check(node):
+        if node.formula:
+            names = {child.name: child.value for child in node.inputs}
+            assert {n.id for n in ast.walk(ast.parse(node.formula)) if isinstance(n, ast.Name)} <= {
+                *names,
+                "larger",
+            }
+            assert eval(node.formula, {"larger": max}, names) == pytest.approx(node.value, rel=1e-12)
+            assert node.unit
+        else:
+            assert node.source
+        for child in node.inputs:
+            check(child)
+
+    check(tree)
+    assert all(child.name in str(tree) for child in tree.inputs)
+    assert "0x" not in repr(tree)
+
+
+def test_a_changed_input_changes_the_evaluation():
+    """The tree really computes: doubling a leaf's value moves the result."""
+    tree = predict("llama-2-7b", "M1-7c/GPU", context=0, runtime="ideal").explain("read_s")
+    leaf = next(node for _, node, _ in tree.rows() if node.name == "bandwidth")
+    object.__setattr__(leaf, "value", 2 * leaf.value)
+    assert tree.evaluate() == pytest.approx(tree.value / 2)
+
+
+def test_explanations_are_escaped_for_html():
+    weights = WeightFormat("<b>mine</b>", 4, 4, source="<script>alert(1)</script>")
+    assert "<script>" not in predict("llama-2-7b", "M1-7c/GPU", weights=weights).explain()._repr_html_()
+
+
+def test_arrays_broadcast_and_equal_scalars():
+    contexts, bits = np.array([0.0, 512, 4096]), np.array([[4.0], [8.0]])
+    sweep = predict("llama-2-7b", "M1-7c/GPU", weights=WeightFormat("sweep", bits, bits), context=contexts)
+    assert sweep.decode_tok_s.shape == sweep.bottleneck.shape == (2, 3)
+    for i, j in np.ndindex(2, 3):
+        b = float(bits[i, 0])
+        one = predict("llama-2-7b", "M1-7c/GPU", weights=WeightFormat("one", b, b), context=contexts[j])
+        assert one.decode_tok_s == pytest.approx(sweep.decode_tok_s[i, j])
+        assert one.bottleneck == sweep.bottleneck[i, j]
+
+
+def test_memory_is_the_sum_of_its_parts():
+    parts = predict("llama-2-7b", "M1-7c/GPU", prompt=2000, generate=48, batch=2).memory_B
+    assert parts["kv"] == 2 * 2**30
+    assert parts["weights"] == 2 * 6_738_149_376 + 4 * 266_240  # matrices at 16 bits, vectors at 32
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "llama"}, {"model": None}, {"model": 7}, {"on": "M1"}, {"on": None}, {"weights": "int3"},
+        {"weights": 4}, {"kv": "f12"}, {"kv": None}, {"prompt": 0}, {"prompt": -5}, {"prompt": math.nan},
+        {"prompt": "long"}, {"generate": -1}, {"generate": None}, {"context": -1}, {"context": math.inf},
+        {"batch": 0}, {"batch": True}, {"batch": "2"}, {"runtime": "fast"}, {"runtime": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bad_input_is_named(change):
+    good = {"model": "llama-2-7b", "on": "M1-7c/GPU"}
+    with pytest.raises(
+        ValueError,
+        match=next(iter(change))
+        .replace("weights", "weights|format")
+        .replace("kv", "kv|format")
+        .replace("on", "on|engine"),
+    ):
+        predict(**(good | change))
+
+
+@pytest.mark.parametrize("quantity", ["tok_s", "", None, "decode"])
+def test_unknown_quantities_are_refused(quantity):
+    estimate = predict("llama-2-7b", "M1-7c/GPU")
+    for ask in (estimate.value, estimate.explain, estimate.interval):
+        with pytest.raises(ValueError, match="accepted"):
+            ask(quantity)
+
+
+def test_constants_are_physical():
+    for kind in ("cpu", "gpu", "npu"):
+        constants = runtime("typical", kind)
+        assert 0 < constants.read_efficiency <= 1 and 0 <= constants.layer_s < 2e-3
+        assert constants.utilisation is None or 0 < constants.utilisation <= 1
+        assert constants.decode_spread > 1 and constants.source
+    with pytest.raises(ValueError, match="kind"):
+        runtime("typical", "tpu")
+
+
+def test_constants_of_your_own():
+    mine = Runtime("mine", "gpu", 0.5, 0.5, 0.0, None, None, "a guess")
+    slow = predict("llama-2-7b", "M1-7c/GPU", context=0, runtime=mine)
+    assert slow.decode_s == pytest.approx(
+        2 * predict("llama-2-7b", "M1-7c/GPU", context=0, runtime="ideal").decode_s
+    )

@@ -1,0 +1,182 @@
+"""Validation: scores by hand on a file of four rows, devices from their row alone, and the fit."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+from edgelib.cli import main
+from edgelib.data import table
+from edgelib.hardware import engine_names
+from edgelib.metrics import runtime
+from edgelib.metrics.fit import fit, spread
+from edgelib.metrics.validate import Case, read_cases, score, validate
+
+DEVICE = {
+    "device_unit": "New/NPU",
+    "soc": "New",
+    "unit": "NPU",
+    "bandwidth_GBps": "50",
+    "peak_int8_TOPS": "10",
+    "source": "a page",
+}
+MODEL = {
+    "model": "Toy",
+    "n_layers": "10",
+    "d_model": "1000",
+    "n_heads": "10",
+    "n_kv_heads": "10",
+    "head_dim": "100",
+    "d_ff": "3000",
+    "vocab_size": "1000",
+    "tied_embeddings": "1",
+    "mlp_matrices": "3",
+}
+ROW = dict.fromkeys(table("measurements")[0], "") | {
+    "source_id": "s",
+    "device_unit": "New/NPU",
+    "model": "Toy",
+    "quant": "w8",
+    "bits_per_weight": "8",
+    "prompt_tokens": "100",
+    "gen_tokens": "10",
+    "source": "a page",
+    "kv_context_tokens": "0",
+}
+
+
+@pytest.fixture
+def files(tmp_path):
+    def write(name, rows):
+        path = tmp_path / f"{name}.csv"
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+
+    def make(rows):
+        return write("m", rows), write("d", [DEVICE]), write("l", [MODEL])
+
+    return make
+
+
+def by_hand():
+    """Decode of the toy on the new NPU: 131 M weights of one byte, 50 GB/s, and the fitted constants."""
+    npu = runtime("typical", "npu")
+    weights = 10 * (4 * 1000 * 1000 + 3 * 1000 * 3000) + 1000 * 1000
+    return 1 / (weights / (npu.read_efficiency * 50e9) + 10 * npu.layer_s)
+
+
+def test_scores_by_hand(files):
+    rate = by_hand()
+    rows = [ROW | {"decode_tok_s": str(rate * factor)} for factor in (1.0, 1.1, 0.5, 100.0)]
+    report = validate(*files(rows))
+    errors = sorted(abs(1 / factor - 1) * 100 for factor in (1.0, 1.1, 0.5, 100.0))
+    npu = report["decode"]["npu"]
+    assert npu == report["decode"]["all"]
+    assert npu["n"] == 4
+    assert npu["mdape_pct"] == pytest.approx((errors[1] + errors[2]) / 2, abs=0.01)
+    assert npu["p90_pct"] == pytest.approx(errors[2] + 0.7 * (errors[3] - errors[2]), abs=0.01)
+    assert npu["within20_pct"] == 50
+    assert npu["coverage80_pct"] == 50
+    assert report["decode"]["cpu"]["n"] == 0 and report["decode"]["cpu"]["mdape_pct"] is None
+    assert report["prefill"]["all"]["n"] == 0
+
+
+def test_rows_without_device_or_model_are_counted(files):
+    rows = [
+        ROW | {"decode_tok_s": "9"},
+        ROW | {"device_unit": "Gone/CPU", "decode_tok_s": "9"},
+        ROW | {"model": "?"},
+    ]
+    report = validate(*files(rows))
+    assert report["decode"]["all"]["n"] == 1
+    assert report["left_out"] == {"device_unit 'Gone/CPU' has no row": 1, "model '?' has no row": 1}
+
+
+def test_the_command_prints_the_fixed_shape(files, capsys):
+    paths = files([ROW | {"decode_tok_s": "9", "prefill_tok_s": "90"}])
+    flags = [
+        f
+        for name, path in zip(("--measurements", "--devices", "--models"), paths, strict=True)
+        for f in (name, str(path))
+    ]
+    assert main(["validate", *flags, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    for phase in ("decode", "prefill"):
+        for kind in ("all", "cpu", "gpu", "npu"):
+            assert list(report[phase][kind]) == [
+                "n",
+                "mdape_pct",
+                "p90_pct",
+                "within20_pct",
+                "coverage80_pct",
+            ]
+    assert main(["validate", *flags]) == 0
+    assert "decode" in capsys.readouterr().out
+    assert main(["validate", "--measurements", "nowhere.csv"]) == 2
+    assert "nowhere.csv" in capsys.readouterr().err
+
+
+def test_the_catalogue_covers_the_published_measurements():
+    cases, left_out = read_cases()
+    assert len(cases) + len(left_out) == len(table("measurements")) == 249
+    assert {row["model"] for row in left_out if row["device_unit"] in engine_names()} == {
+        "Gemma-3n-E2B",
+        "Gemma-3n-E4B",
+    }
+
+
+def test_score_of_a_perfect_prediction():
+    ones = np.ones(5)
+    assert score(ones, ones, 0.9 * ones, 1.1 * ones) == {
+        "n": 5, "mdape_pct": 0, "p90_pct": 0, "within20_pct": 100, "coverage80_pct": 100,
+    }  # fmt: skip
+
+
+def test_the_fit_finds_the_constants_that_made_the_data():
+    """Rates made from known constants come back out; no other test sees the optimiser."""
+    known = runtime("typical", "gpu")
+    made = []
+    for case in read_cases()[0]:
+        if case.engine.kind != "gpu":
+            continue
+        estimate = case.predict(known)
+        rates = {"decode": estimate.decode_tok_s}
+        if case.engine.figures.keys() & {"peak_fp16"}:
+            rates["prefill"] = estimate.prefill_tok_s
+        made.append(
+            Case(
+                case.source,
+                case.engine,
+                case.model,
+                case.weights,
+                case.prompt,
+                case.generate,
+                case.context,
+                rates,
+            )
+        )
+    found = fit(made, "gpu")
+    assert found.read_efficiency == pytest.approx(known.read_efficiency)
+    assert found.layer_s == pytest.approx(known.layer_s)
+    assert found.utilisation == pytest.approx(known.utilisation)
+    assert found.decode_spread == pytest.approx(1, abs=1e-3)
+
+
+def test_spread_is_the_80th_percentile_as_a_factor():
+    assert spread(np.log(np.linspace(1, 2, 101))) == pytest.approx(
+        math.exp(np.quantile(np.log(np.linspace(1, 2, 101)), 0.8)), abs=1e-3
+    )
+
+
+def test_the_constants_in_the_catalogue_are_the_fitted_ones():
+    cases, _ = read_cases()
+    for kind in ("cpu", "gpu", "npu"):
+        stored, found = runtime("typical", kind), fit(cases, kind)
+        assert (stored.read_efficiency, stored.layer_s, stored.utilisation) == (
+            found.read_efficiency, found.layer_s, found.utilisation,
+        )  # fmt: skip
