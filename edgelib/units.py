@@ -15,7 +15,7 @@ OP_PER_MAC = 2
 BITS_PER_BYTE = 8
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
-_UNPREFIXED = {"", "tok/s", "tokens", "bit", "OP/B", "%", "x", "layers", "threads", "cores"}
+_UNPREFIXED = {"", "tok/s", "tokens", "bit", "OP/B", "%", "x", "layers", "threads", "cores", "cycles", "pipes", "sequences"}
 
 
 def si(value: float, unit: str, digits: int = 3) -> str:

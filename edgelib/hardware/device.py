@@ -12,6 +12,7 @@ from functools import cache
 
 from edgelib.data import Figure, table
 from edgelib.errors import Number, UnknownFigure, UnknownName, choice, positive
+from edgelib.hardware.cores import width
 
 KINDS = ("cpu", "gpu", "npu")
 
@@ -21,6 +22,8 @@ _UNITS = {
     "peak_int8": ("TOPS", "OP/s", 1e12),
     "peak_fp16": ("TFLOPS", "OP/s", 1e12),
     "clock": ("GHz", "Hz", 1e9),
+    "threads": ("threads", "threads", 1),
+    "simd_pipes": ("pipes", "pipes", 1),
 }
 
 
@@ -29,7 +32,8 @@ class Engine:
     """One compute unit.
 
     name : "M1-7c/GPU".   kind : "cpu", "gpu" or "npu".   device : the chip or board it is part of.
-    figures : published figures by name (bandwidth, peak_int8, peak_fp16, clock), in SI.
+    figures : published figures by name, in SI: bandwidth, peak_int8, peak_fp16, clock; for a CPU also
+    threads (performance cores) and simd_pipes (128-bit pipes per core).
     """
 
     name: str
@@ -91,6 +95,8 @@ def engine_from_row(row: Mapping[str, str]) -> Engine:
             confidence = "low" if "recalled" in note else "medium"
             value = positive(f"{name} {column}", _number(name, column, row[column]) * factor)
             figures[figure] = Figure(value, unit, row.get("source") or "not stated", confidence, note)
+    if row["unit"].lower() == "cpu":
+        figures |= width(row.get("soc") or "", row.get("cores") or "", row.get("source") or "not stated")
     return Engine(name, row["unit"].lower(), row.get("soc") or "", figures)
 
 
@@ -116,6 +122,8 @@ def _catalogue() -> dict[str, Engine]:
             known[row["figure"]] = Figure(
                 float(row["value"]) * factor, si_unit, row["source"], row["confidence"], row["note"]
             )
+        elif row["figure"] == "cores" and row["kind"] == "cpu":
+            known |= width(row["device"], row["value"], row["source"])
     return {name: Engine(name, *facts[name], figures[name]) for name in facts}
 
 

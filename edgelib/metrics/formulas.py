@@ -1,11 +1,11 @@
 """The model of inference on one page: every formula between a device's data sheet and tok/s.
 
-    T_step = max(bytes / (e B), operations / (u P)) + L tau
+    T_step = max(bytes / sustained bandwidth, operations / (u P), weights x cycles / SIMD rate) + L tau
 
-Decode reads every weight, and the keys and values of the context, once per step. Prefill multiplies
-every weight with every prompt token. B and P are the data sheet's bandwidth and peak; e, u and tau
-are constants of a runtime (`runtimes.py`). Parameters of a formula are names of other formulas, or
-values that `predict` supplies; units are SI, and a MAC is 2 OP.
+Decode reads every weight, and the keys and values of the context, once per step; a CPU also has to
+unpack each weight. Prefill multiplies every weight with every prompt token. Bandwidth, peak, clock
+and pipes come from the device; the rest are constants of a runtime (`runtimes.py`). Parameters of a
+formula are names of other formulas, or values that `predict` supplies; units are SI, a MAC is 2 OP.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from edgelib.metrics.graph import Graph, quantity
 def larger(a: Number, b: Number) -> Number:
     """max(a, b), element by element."""
     return np.maximum(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else max(a, b)
+
+
+def smaller(a: Number, b: Number) -> Number:
+    """min(a, b), element by element."""
+    return np.minimum(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else min(a, b)
 
 
 # ------------------------------------------------------------------ what one decode step reads
@@ -42,10 +47,16 @@ def kv_bytes(kv_bytes_per_token: Number, context: Number, batch: Number) -> Numb
     return kv_bytes_per_token * context * batch
 
 
+@quantity("B/s")
+def sustained_bandwidth(read_efficiency: Number, bandwidth: Number, fabric: Number) -> Number:
+    """What reaches the engine: a share of the data sheet, and no more than its port carries."""
+    return smaller(read_efficiency * bandwidth, fabric)
+
+
 @quantity("s")
-def read_s(weight_bytes: Number, kv_bytes: Number, read_efficiency: Number, bandwidth: Number) -> Number:
+def read_s(weight_bytes: Number, kv_bytes: Number, sustained_bandwidth: Number) -> Number:
     """Time to read them."""
-    return (weight_bytes + kv_bytes) / (read_efficiency * bandwidth)
+    return (weight_bytes + kv_bytes) / sustained_bandwidth
 
 
 # ------------------------------------------------------------------ what one decode step computes
@@ -65,10 +76,38 @@ def decode_ops(
     return batch * (2 * (layer_params + head_params) + 4 * layers * heads * head_dim * context)
 
 
+@quantity("cycle/s")
+def simd_rate(clock: Number, simd_pipes: Number, threads: Number, thread_scaling: Number) -> Number:
+    """CPU only: cycles of 128-bit SIMD pipes per second, all threads together."""
+    return clock * simd_pipes * threads**thread_scaling
+
+
+@quantity("OP/s")
+def peak(simd_rate: Number, ops_per_cycle: Number) -> Number:
+    """CPU only: every pipe busy. Elsewhere the peak is a figure of the data sheet."""
+    return simd_rate * ops_per_cycle
+
+
 @quantity("s")
 def compute_s(decode_ops: Number, utilisation: Number, peak: Number) -> Number:
     """Time to compute them."""
     return decode_ops / (utilisation * peak)
+
+
+@quantity("cycles")
+def cycles_per_weight(
+    kernel_factor: Number, class_cycles: Number, cycles_per_bit: Number, bits: Number
+) -> Number:
+    """CPU only: pipe cycles to unpack one weight and add its product."""
+    return kernel_factor * class_cycles + cycles_per_bit * bits
+
+
+@quantity("s")
+def unpack_s(
+    layer_params: Number, head_params: Number, cycles_per_weight: Number, simd_rate: Number
+) -> Number:
+    """CPU only: time to unpack all weights once. GPUs and NPUs hide it."""
+    return (layer_params + head_params) * cycles_per_weight / simd_rate
 
 
 @quantity("s")
@@ -78,9 +117,9 @@ def overhead_s(layers: Number, layer_s: Number) -> Number:
 
 
 @quantity("s")
-def decode_s(read_s: Number, compute_s: Number, overhead_s: Number) -> Number:
-    """One step: reading and computing overlap, the fixed time does not."""
-    return larger(read_s, compute_s) + overhead_s
+def decode_s(read_s: Number, compute_s: Number, unpack_s: Number, overhead_s: Number) -> Number:
+    """One step: reading, computing and unpacking overlap, the fixed time does not."""
+    return larger(larger(read_s, compute_s), unpack_s) + overhead_s
 
 
 @quantity("tok/s")
@@ -101,19 +140,22 @@ def prefill_ops(
 
 
 @quantity("s")
+def prefill_overhead_s(layers: Number, prefill_layer_s: Number) -> Number:
+    """The fixed time per layer, once per prompt."""
+    return layers * prefill_layer_s
+
+
+@quantity("s")
 def prefill_s(
     prefill_ops: Number,
     utilisation: Number,
     peak: Number,
     weight_bytes: Number,
-    read_efficiency: Number,
-    bandwidth: Number,
-    overhead_s: Number,
+    sustained_bandwidth: Number,
+    prefill_overhead_s: Number,
 ) -> Number:
     """Computing overlaps with reading the weights once; then the fixed time."""
-    return (
-        larger(prefill_ops / (utilisation * peak), weight_bytes / (read_efficiency * bandwidth)) + overhead_s
-    )
+    return larger(prefill_ops / (utilisation * peak), weight_bytes / sustained_bandwidth) + prefill_overhead_s
 
 
 @quantity("tok/s")
@@ -158,13 +200,19 @@ GRAPH = Graph(
         weight_bytes,
         kv_bytes_per_token,
         kv_bytes,
+        sustained_bandwidth,
         read_s,
         decode_ops,
+        simd_rate,
+        peak,
         compute_s,
+        cycles_per_weight,
+        unpack_s,
         overhead_s,
         decode_s,
         decode_tok_s,
         prefill_ops,
+        prefill_overhead_s,
         prefill_s,
         prefill_tok_s,
         ttft_s,

@@ -114,7 +114,9 @@ def show(value: Number, unit: str) -> str:
     """A value, or the ends of an array of values, with unit."""
     if isinstance(value, np.ndarray):
         return f"{si(float(value.min()), unit)} .. {si(float(value.max()), unit)}"
-    return f"{value:,} {unit}".strip() if isinstance(value, int) else si(value, unit)
+    if isinstance(value, int) and (not unit or value < 1000):
+        return f"{value:,} {unit}".strip()
+    return si(value, unit)
 
 
 class Graph:

@@ -27,7 +27,7 @@ def ttft_terms(
     model, rate = estimate.model, estimate.value("utilisation") * estimate.value("peak")
     matrices = model.prefill_linear_ops(estimate.request["prompt"]) / rate
     attention = model.prefill_attention_ops(estimate.request["prompt"]) / rate
-    overhead = estimate.value("overhead_s")
+    overhead = estimate.value("prefill_overhead_s")
     return {
         "queue": nonnegative("queue_s", queue_s),
         "tokenise": nonnegative("tokenise_s", tokenise_s),
@@ -56,15 +56,17 @@ def step_time(estimate: Estimate, decode_context: int) -> Callable[[int, int, in
     `step(prefill_tokens, offset, decodes)` -> seconds: `prefill_tokens` prompt tokens whose keys and
     values start at `offset`, together with `decodes` sequences that write one token each after
     `decode_context` tokens. The weights are read once for all of them:
-    max((W + KV) / (e B), operations / (u P)) + L tau.
+    max((W + KV) / sustained bandwidth, operations / (u P)) + L tau.
     """
     model = estimate.model
     decode_context = integer("decode_context", decode_context)
     rate = estimate.value("utilisation") * estimate.value("peak")
-    speed = estimate.value("read_efficiency") * estimate.value("bandwidth")
+    speed = estimate.value("sustained_bandwidth")
     weights, kv = estimate.value("weight_bytes"), estimate.value("kv_bytes_per_token")
     attention = 4 * model.layers * model.heads * model.head_dim
-    overhead = estimate.value("overhead_s")
+    unpack_s, decode_overhead_s, prefill_overhead_s = map(
+        estimate.value, ("unpack_s", "overhead_s", "prefill_overhead_s")
+    )
 
     def step(prefill_tokens: int, offset: int, decodes: int) -> float:
         m = prefill_tokens
@@ -72,6 +74,7 @@ def step_time(estimate: Estimate, decode_context: int) -> Callable[[int, int, in
         pairs = m * offset + m * (m + 1) / 2 + decodes * decode_context
         ops = 2 * model.layer_params * (m + decodes) + 2 * model.head_params * rows + attention * pairs
         size = weights + kv * (offset * (m > 0) + decodes * decode_context)
-        return float(max(size / speed, ops / rate) + overhead)
+        busy = max(size / speed, ops / rate, 0 if m else unpack_s)
+        return float(busy + (prefill_overhead_s if m else decode_overhead_s))
 
     return step

@@ -11,12 +11,32 @@ import numpy as np
 
 from edgelib.errors import Number, UnknownFigure, at_least_one, choice, nonnegative
 from edgelib.hardware.device import Engine, engine
-from edgelib.metrics.formulas import GRAPH
+from edgelib.metrics.formulas import GRAPH, larger
 from edgelib.metrics.graph import Explanation, Given, Unpublished
-from edgelib.metrics.runtimes import Runtime
+from edgelib.metrics.runtimes import Runtime, class_cycles
 from edgelib.metrics.runtimes import runtime as constants_of
 from edgelib.workloads.formats import WeightFormat, weight_format
 from edgelib.workloads.transformer import Transformer, transformer
+
+_REQUEST_UNITS = {
+    "prompt": "tokens",
+    "generate": "tokens",
+    "context": "tokens",
+    "batch": "sequences",
+    "threads": "threads",
+}
+# Operations of one 128-bit SIMD pipe per cycle.
+_LANES = {
+    "integer": (32, "16 int8 multiply-accumulates, as in SDOT"),
+    "float": (8, "4 float32 multiply-accumulates, as in FMLA"),
+}
+
+
+def _figure(unit: Engine, name: str) -> Given | Unpublished:
+    figure = unit.figures.get(name)
+    if figure is None:
+        return Unpublished(f"{name} of {unit.name} is unpublished")
+    return Given(figure.value, figure.unit, figure.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +47,14 @@ class Estimate:
     engine: Engine
     weights: WeightFormat
     kv: WeightFormat
-    request: Mapping[str, Number]  # prompt, generate, context in tokens; batch in sequences
+    request: Mapping[str, Number]  # prompt, generate, context in tokens; batch in sequences; threads
     runtime: Runtime
 
     @cached_property
-    def _given(self) -> dict[str, Given | Unpublished]:
-        model, weights, runtime, figures = self.model, self.weights, self.runtime, self.engine.figures
+    def given(self) -> dict[str, Given | Unpublished]:
+        """Everything the formulas start from, with unit and source."""
+        model, weights, unit, runtime = self.model, self.weights, self.engine, self.runtime
+        cycles, cycles_source = class_cycles()[weights.unpack_class]
         given: dict[str, Given | Unpublished] = {
             "layer_params": Given(model.layer_params, "", model.source),
             "embedding_params": Given(model.embedding_params, "", model.source),
@@ -45,31 +67,53 @@ class Estimate:
             "bits": Given(weights.bits, "bit", weights.source),
             "head_bits": Given(weights.head_bits, "bit", weights.source),
             "kv_bits": Given(self.kv.bits, "bit", self.kv.source),
+            "bandwidth": _figure(unit, "bandwidth"),
             "read_efficiency": Given(runtime.read_efficiency, "", runtime.source),
-            "utilisation": Unpublished(f"no measurement gives the utilisation of {runtime.kind}s")
+            "layer_s": Given(runtime.layer_s, "s", runtime.source),
+            "prefill_layer_s": Given(
+                runtime.layer_s if runtime.prefill_layer_s is None else runtime.prefill_layer_s,
+                "s",
+                runtime.source,
+            ),
+            "utilisation": Unpublished(f"no measurement gives the utilisation of {runtime.name}")
             if runtime.utilisation is None
             else Given(runtime.utilisation, "", runtime.source),
-            "layer_s": Given(runtime.layer_s, "s", runtime.source),
-            "bandwidth": Unpublished(f"bandwidth of {self.engine.name} is unpublished"),
-            "peak": Unpublished(f"peak arithmetic rate of {self.engine.name} is unpublished"),
         }
         for name, value in self.request.items():
-            given[name] = Given(value, "sequences" if name == "batch" else "tokens", "the request")
-        if "bandwidth" in figures:
-            figure = figures["bandwidth"]
-            given["bandwidth"] = Given(figure.value, figure.unit, figure.source)
-        if "peak_fp16" in figures or "peak_int8" in figures:
-            figure = self.engine.peak
-            given["peak"] = Given(figure.value, figure.unit, figure.source)
-        unknown = type(given["peak"]) is Unpublished or type(given["utilisation"]) is Unpublished
-        if unknown and np.all(self.request["batch"] == 1):
+            given[name] = Given(value, _REQUEST_UNITS[name], "the request")
+        if runtime.fabric is None:
+            given["fabric"] = given["bandwidth"]
+        else:
+            given["fabric"] = Given(runtime.fabric, "B/s", runtime.source)
+        if unit.kind == "cpu":
+            given["clock"] = _figure(unit, "clock")
+            given["simd_pipes"] = _figure(unit, "simd_pipes")
+            if "threads" not in given:
+                given["threads"] = _figure(unit, "threads")
+            given["thread_scaling"] = Given(runtime.thread_scaling, "", runtime.source)
+            given["kernel_factor"] = Given(runtime.kernel_factor, "", runtime.source)
+            given["class_cycles"] = Given(cycles, "cycles", cycles_source)
+            given["cycles_per_bit"] = Given(runtime.cycles_per_bit, "cycles", runtime.source)
+            lanes, why = _LANES["float" if weights.unpack_class == "float" else "integer"]
+            given["ops_per_cycle"] = Given(lanes, "OP", why)
+        else:
+            given["unpack_s"] = Given(0.0, "s", "weights are unpacked while others are being read")
+            published = unit.figures.keys() & {"peak_fp16", "peak_int8"}
+            given["peak"] = _figure(unit, "peak_int8" if published == {"peak_int8"} else "peak_fp16")
+        unpublished = {name for name, leaf in given.items() if type(leaf) is Unpublished}
+        one = np.all(self.request["batch"] == 1)
+        if unpublished & {"clock", "simd_pipes", "threads"}:
+            given["unpack_s"] = Given(0.0, "s", "clock or pipes unpublished: reading is taken to last longer")
+        if unit.kind == "cpu" and runtime.name != "ideal" and one:
+            given["compute_s"] = Given(0.0, "s", "the products of one sequence are part of unpacking")
+        elif unpublished & {"clock", "simd_pipes", "threads", "peak", "utilisation"} and one:
             # One sequence performs 2 operations per weight read: far left of every published ridge.
-            given["compute_s"] = Given(0.0, "s", "rate unpublished; one sequence is bound by reading")
+            given["compute_s"] = Given(0.0, "s", "rate unpublished: one sequence is bound by reading")
         return given
 
     @cached_property
     def _known(self) -> dict[str, Any]:
-        return {name: leaf.value if type(leaf) is Given else leaf for name, leaf in self._given.items()}
+        return {name: leaf.value if type(leaf) is Given else leaf for name, leaf in self.given.items()}
 
     def value(self, quantity: str) -> Number:
         """Any quantity of the formulas, by name; UnknownFigure if it rests on an unpublished figure."""
@@ -104,7 +148,8 @@ class Estimate:
     def bottleneck(self) -> Any:
         """What takes the longest in a decode step: "memory", "compute" or "overhead"."""
         names = ("memory", "compute", "overhead")
-        seconds = [self.value(name) for name in ("read_s", "compute_s", "overhead_s")]
+        arithmetic = larger(self.value("compute_s"), self.value("unpack_s"))
+        seconds = [self.value("read_s"), arithmetic, self.value("overhead_s")]
         if any(isinstance(s, np.ndarray) for s in seconds):
             return np.array(names)[np.argmax(np.broadcast_arrays(*seconds), axis=0)]
         return names[seconds.index(max(seconds))]
@@ -122,7 +167,7 @@ class Estimate:
 
     def explain(self, quantity: str = "decode_tok_s") -> Explanation:
         """The tree of formulas, values, units and sources under a quantity."""
-        return GRAPH.explain(quantity, self._given)
+        return GRAPH.explain(quantity, self.given)
 
 
 def predict(
@@ -135,6 +180,7 @@ def predict(
     generate: Number = 128,
     context: Number | None = None,
     batch: Number = 1,
+    threads: Number | None = None,
     runtime: Runtime | str = "typical",
 ) -> Estimate:
     """Predict latency, throughput and memory of `model` on one compute unit.
@@ -144,7 +190,8 @@ def predict(
     model, on, weights, kv : objects, or names in the catalogues.
     prompt, generate : tokens, >= 1 and >= 0.   batch : sequences, >= 1.
     context : mean tokens of context while decoding; prompt + generate / 2 if left out.
-    runtime : "typical" (fitted constants), "ideal" (the roofline bound), or constants of your own.
+    threads : of a CPU, >= 1; its performance cores if left out. Meaningless elsewhere.
+    runtime : "typical", "ideal" (the roofline bound), the name of a runtime, or your own constants.
     prompt, generate, context, batch and the bits of a format may be arrays that broadcast.
 
     Raises
@@ -170,7 +217,7 @@ def predict(
         if not isinstance(value, kind):
             raise ValueError(f"{name} = {value!r}: expected a {kind.__name__} or its name")
     if not isinstance(runtime, Runtime):
-        runtime = constants_of(runtime, on.kind)
+        runtime = constants_of(runtime, on)
     prompt, generate = at_least_one("prompt", prompt), nonnegative("generate", generate)
     context = prompt + generate / 2 if context is None else nonnegative("context", context)
     request = {
@@ -179,4 +226,6 @@ def predict(
         "context": context,
         "batch": at_least_one("batch", batch),
     }
+    if threads is not None:
+        request["threads"] = at_least_one("threads", threads)
     return Estimate(model, on, weights, kv, request, runtime)

@@ -1,12 +1,19 @@
-"""How close to the data sheet does software come? Constants per runtime and kind of engine."""
+"""How close to the data sheet does software come? Constants per runtime.
+
+Nothing here belongs to one device: a runtime's constants hold for every engine it runs on.
+`fit.py` makes the two tables and says how.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from edgelib.data import table
 from edgelib.errors import choice
+from edgelib.hardware.device import Engine
 
 
 @dataclass(frozen=True)
@@ -14,43 +21,103 @@ class Runtime:
     """The constants of a runtime on one kind of engine.
 
     read_efficiency : share of the data-sheet bandwidth that decode reaches.
-    utilisation : share of the peak rate that prefill reaches.   layer_s : fixed time per layer, s.
-    decode_spread, prefill_spread : 80 % of measurements lie within value / spread .. value * spread.
+    fabric : B/s that one CPU cluster can draw, whatever the memory offers (None: no such limit).
+    layer_s : fixed time per layer and step, s.   prefill_layer_s : the same for a step of prefill,
+        where it differs (None: it does not).
+    utilisation : share of the peak rate that prefill reaches (None: nothing measured).
+    thread_scaling : n threads do the work of n ** thread_scaling.
+    kernel_factor : cycles to unpack a weight, relative to llama.cpp's kernels for the same format.
+    cycles_per_bit : cycles per bit of a weight, for kernels that look products up.
+    decode_spread, prefill_spread : 80 % of measurements that the fit had not seen lie within
+        value / spread .. value * spread (None: a bound, not a prediction).
     """
 
     name: str
     kind: str
-    read_efficiency: float
-    utilisation: float | None  # None: no measurement to fit it on
-    layer_s: float
-    decode_spread: float | None  # None: a bound, not a prediction
-    prefill_spread: float | None
-    source: str
+    read_efficiency: float = 1.0
+    fabric: float | None = None
+    layer_s: float = 0.0
+    prefill_layer_s: float | None = None
+    utilisation: float | None = 1.0
+    thread_scaling: float = 1.0
+    kernel_factor: float = 0.0
+    cycles_per_bit: float = 0.0
+    decode_spread: float | None = None
+    prefill_spread: float | None = None
+    source: str = "set by hand"
+
+
+TEXT = ("runtime", "kind", "source")
+_BOUND = "the roofline: every byte at full bandwidth, every operation at peak"
+
+# Software by a word in its name -> the runtimes whose constants may apply, one per kind of engine.
+_SOFTWARE = (
+    (r"t-mac", ("lookup",)),
+    (r"ik_llama|kleidiai|xnnpack|executorch|litert|mnn", ("packed", "metal", "vulkan")),
+    (r"rkllm|rknn", ("rknn",)),
+    (r"qnn|genie|hexagon|powerserve", ("qnn",)),
+    (r"cuda|vllm|mlc|tensorrt", ("cuda",)),
+    (r"metal|mlx", ("metal",)),
+    (r"opencl|vulkan|core ml|webgpu", ("vulkan",)),
+    (r"llama\.cpp|ollama", ("llama.cpp", "metal", "cuda", "vulkan", "qnn", "rknn")),
+)
 
 
 @cache
-def _runtimes() -> dict[tuple[str, str], Runtime]:
+def _table() -> dict[str, Runtime]:
     rows = {}
     for row in table("runtimes"):
-        rows[row["runtime"], row["kind"]] = Runtime(
-            row["runtime"],
-            row["kind"],
-            read_efficiency=float(row["read_efficiency"]),
-            utilisation=_optional(row["utilisation"]),
-            layer_s=float(row["layer_s"]),
-            decode_spread=_optional(row["decode_spread"]),
-            prefill_spread=_optional(row["prefill_spread"]),
-            source=row["source"],
-        )
+        numbers: dict[str, Any] = {k: float(v) if v else None for k, v in row.items() if k not in TEXT}
+        rows[row["runtime"]] = Runtime(name=row["runtime"], kind=row["kind"], source=row["source"], **numbers)
     return rows
 
 
-def _optional(text: str) -> float | None:
-    return float(text) if text else None
+@cache
+def class_cycles() -> dict[str, tuple[float, str]]:
+    """Pipe cycles per weight with llama.cpp's kernels, and their source, by class of format."""
+    return {r["unpack_class"]: (float(r["cycles_per_weight"]), r["source"]) for r in table("unpack")}
 
 
-def runtime(name: str, kind: str) -> Runtime:
-    """The constants of runtime `name` ("typical", "ideal") on engines of `kind`."""
-    choice("runtime", name, dict.fromkeys(key[0] for key in _runtimes()))
-    choice("kind", kind, dict.fromkeys(key[1] for key in _runtimes()))
-    return _runtimes()[name, kind]
+def usual(on: Engine) -> str:
+    """The runtime most used on an engine: by its kind, and its vendor."""
+    vendor = f"{on.name} {on.device}"
+    if on.kind == "cpu":
+        return "llama.cpp"
+    if on.kind == "npu":
+        return "rknn" if re.search(r"\bR[KV]\d", vendor) else "qnn"
+    if "Apple" in vendor:
+        return "metal"
+    return "cuda" if re.search(r"NVIDIA|Jetson|GeForce|RTX", vendor) else "vulkan"
+
+
+def runtime_of(software: str, on: Engine) -> Runtime:
+    """The constants for software as a benchmark names it: "ik_llama.cpp CPU", "Ollama (llama.cpp)".
+
+    Software that is not known here gets the usual constants of the engine.
+    """
+    of_kind = [r for r in _table().values() if r.kind == on.kind]
+    for words, names in _SOFTWARE:
+        if re.search(words, software.lower()):
+            for known in sorted(of_kind, key=lambda r: r.name != usual(on)):
+                if known.name in names:
+                    return known
+    return _table()[usual(on)]
+
+
+def runtime(name: str, on: Engine) -> Runtime:
+    """The constants that apply on an engine.
+
+    name : "ideal" (the roofline bound), "typical" (the usual runtime of the engine), or a runtime of
+    its kind (cpu: llama.cpp, packed, lookup; gpu: metal, cuda, vulkan; npu: qnn, rknn). llama.cpp on
+    a GPU or NPU means the usual one there, which it shares its backends with.
+
+    Raises
+    ------
+    UnknownName : a name that is none of these.
+    """
+    if name == "ideal":
+        return Runtime("ideal", on.kind, source=_BOUND)
+    of_kind = {r.name: r for r in _table().values() if r.kind == on.kind}
+    if name == "typical" or (name == "llama.cpp" and on.kind != "cpu"):
+        return of_kind[usual(on)]
+    return of_kind[choice("runtime", name, ("typical", "ideal", *of_kind))]

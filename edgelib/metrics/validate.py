@@ -6,6 +6,7 @@ A case is one published measurement: model, engine, format, lengths, tokens per 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgelib.data import table
 from edgelib.errors import UnknownFigure
 from edgelib.hardware.device import KINDS, Engine, engine, engine_from_row, engine_names
 from edgelib.metrics.predict import Estimate, predict
-from edgelib.metrics.runtimes import Runtime
+from edgelib.metrics.runtimes import Runtime, runtime_of
 from edgelib.workloads.formats import WeightFormat
 from edgelib.workloads.transformer import Transformer, transformer, transformer_from_row
 
@@ -37,10 +38,14 @@ class Case:
     prompt: float
     generate: float
     context: float
+    threads: Mapping[str, int | None]  # by phase
+    software: str  # as the source names it
     measured: Mapping[str, float]
 
-    def predict(self, runtime: Runtime | str = "typical") -> Estimate:
-        """The prediction for this case."""
+    def predict(self, phase: str = "decode", runtime: Runtime | str | None = None) -> Estimate:
+        """The prediction for one phase of this case, with the constants of the software used."""
+        if runtime is None:
+            runtime = runtime_of(self.software, self.engine)
         return predict(
             self.model,
             self.engine,
@@ -48,6 +53,7 @@ class Case:
             prompt=self.prompt,
             generate=self.generate,
             context=self.context,
+            threads=self.threads[phase],
             runtime=runtime,
         )
 
@@ -93,10 +99,19 @@ def read_cases(
                 prompt=prompt,
                 generate=generate,
                 context=float(row["kv_context_tokens"] or prompt + generate / 2),
+                threads={phase: _threads(row, phase) for phase in PHASES},
+                software=row["engine"],
                 measured=measured,
             )
         )
     return cases, left_out
+
+
+def _threads(row: Mapping[str, str], phase: str) -> int | None:
+    """The threads used; a few sources prefill with more, and their note says so."""
+    noted = re.search(rf"{phase} used (\d+) threads", row.get("note") or "")
+    text = noted[1] if noted else row["threads"]
+    return int(text) if text else None
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -105,7 +120,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def errors(cases: Iterable[Case], phase: str, runtime: Runtime | str = "typical") -> dict[str, Any]:
+def errors(cases: Iterable[Case], phase: str, runtime: Runtime | str | None = None) -> dict[str, Any]:
     """Predicted and measured tokens per second of one phase, and the interval, as arrays.
 
     Cases without a measurement of the phase are left out, as are those whose prediction rests on an
@@ -116,7 +131,7 @@ def errors(cases: Iterable[Case], phase: str, runtime: Runtime | str = "typical"
         if phase not in case.measured:
             continue
         try:
-            estimate = case.predict(runtime)
+            estimate = case.predict(phase, runtime)
             value, interval = estimate.value(PHASES[phase]), estimate.interval(PHASES[phase])
         except UnknownFigure:
             continue

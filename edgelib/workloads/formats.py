@@ -7,11 +7,23 @@ bits per weight = 8 * bytes / block: Q4_0 keeps 32 four-bit weights and one FP16
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
 from edgelib.data import table
 from edgelib.errors import Number, UnknownName, choice, positive
+
+
+# llama.cpp's names; whatever else is stored in 2 to 8 bits unpacks with a shift and a mask.
+_UNPACK_CLASSES = (
+    (r"(b?f(p)?)(16|32)", "float"),
+    (r"iq4_nl", "plain"),
+    (r"iq4|q4_k", "k4"),
+    (r"iq[123]|tq", "codebook"),
+    (r"q[56]", "k56"),
+    (r"q[23]", "k23"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +39,16 @@ class WeightFormat:
     head_bits: Number
     source: str = "set by hand"
     confidence: str = "low"
+
+    @property
+    def unpack_class(self) -> str:
+        """How much work a CPU has with one weight: "float", "plain" (one shift and mask), "k4",
+        "k56", "k23" (bits in several planes) or "codebook" (a table look-up)."""
+        name = self.name.lower()
+        for pattern, unpack_class in _UNPACK_CLASSES:
+            if re.match(pattern, name):
+                return unpack_class
+        return "plain"
 
     def __post_init__(self) -> None:
         positive("bits", self.bits)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from edgelib.data import Figure
 from edgelib.errors import UnknownFigure
 from edgelib.hardware import Engine, attainable, engine, engine_names, ridge
+from edgelib.hardware.cores import width
 from edgelib.hardware.device import engine_from_row
 
 POSITIVE = st.floats(1e-3, 1e15)
@@ -17,7 +18,7 @@ POSITIVE = st.floats(1e-3, 1e15)
 def test_every_figure_has_a_source_and_a_confidence(name):
     for figure in engine(name).figures.values():
         assert figure.source and figure.confidence in ("high", "medium", "low")
-        assert figure.unit in ("B/s", "OP/s", "Hz")
+        assert figure.unit in ("B/s", "OP/s", "Hz", "threads", "pipes")
 
 
 def test_units_become_si():
@@ -73,6 +74,26 @@ def test_having_changes_a_copy():
     for bad in ({"bandwidth": 0}, {"bandwidth": "68"}, {"speed": 3}, {"peak_fp16": float("nan")}):
         with pytest.raises(ValueError):
             m1.having(**bad)
+
+
+@pytest.mark.parametrize(
+    ("soc", "cores", "threads", "pipes"),
+    [
+        ("BCM2712", "4xA76", 4, 2),
+        ("Apple M4", "4P+6E", 4, 4),
+        ("Snapdragon 8 Gen 1", "1+3+4", 4, 2.5),
+        ("Snapdragon 8 Gen 3", "1xX4+5xA720+2xA520", 6, (4 + 5 * 2) / 6),
+        ("Snapdragon 8 Elite", "2x4.32+6x3.53 Oryon", 8, 4),
+        ("Cix", "12 cores", 12, None),
+        ("Intel N150", "4xGracemont", 4, 3),
+        ("?", "", None, None),
+    ],
+)
+def test_width_of_a_cpu(soc, cores, threads, pipes):
+    figures = width(soc, cores, "a page")
+    assert {name: figure.value for name, figure in figures.items()} == {
+        name: value for name, value in (("threads", threads), ("simd_pipes", pipes)) if value is not None
+    }
 
 
 @pytest.mark.parametrize("name", ["M1", "m1-7c/gpu", "", None, 3])

@@ -13,6 +13,7 @@ from edgelib.errors import UnknownFigure
 from edgelib.hardware import engine, engine_names
 from edgelib.metrics import Runtime, predict, runtime
 from edgelib.metrics.formulas import GRAPH
+from edgelib.metrics.runtimes import runtime_of
 from edgelib.workloads import WeightFormat, format_names, model_names, transformer, weight_format
 
 ENGINES = st.sampled_from(engine_names())
@@ -51,16 +52,23 @@ def test_no_step_is_faster_than_its_bytes_or_its_operations(model, on, weights, 
     estimate = predict(model, on, weights=weights, context=context, runtime=name)
     size = estimate.value("weight_bytes") + estimate.value("kv_bytes")
     assert estimate.decode_s >= size / estimate.engine.bandwidth * (1 - 1e-12)
-    if estimate.engine.figures.keys() & {"peak_fp16", "peak_int8"} and estimate.runtime.utilisation:
-        peak = estimate.engine.peak.value
+    try:
+        peak = estimate.value("peak")
+    except UnknownFigure:
+        return
+    if name == "ideal" or estimate.engine.kind != "cpu":
         assert estimate.decode_s >= estimate.value("decode_ops") / peak * (1 - 1e-12)
+    if estimate.runtime.utilisation is not None:
         assert estimate.ttft_s >= estimate.value("prefill_ops") / peak * (1 - 1e-12)
 
 
 @settings(max_examples=100, deadline=None)
 @given(MODELS, ENGINES, CONTEXT, RUNTIMES)
 def test_fewer_bits_are_never_slower(model, on, context, name):
+    """Everywhere but on a CPU with formats that are dearer to unpack (see the next test)."""
     formats = sorted((weight_format(f) for f in format_names()), key=lambda f: (f.bits, f.head_bits))
+    if name != "ideal" and engine(on).kind == "cpu":
+        formats = [f for f in formats if f.unpack_class in ("plain", "float")]
     for fewer, more in pairwise(formats):
         if fewer.head_bits <= more.head_bits:
             small, large = (
@@ -91,10 +99,11 @@ def test_every_engine_predicts_or_says_what_is_unpublished(on):
     assert 0 < estimate.decode_tok_s < 1e4
     low, high = estimate.interval("decode_tok_s")
     assert low < estimate.decode_tok_s < high
-    if estimate.engine.figures.keys() & {"peak_fp16", "peak_int8"} and estimate.runtime.utilisation:
+    figures = estimate.engine.figures.keys()
+    if figures & {"peak_fp16", "peak_int8"} or {"clock", "simd_pipes", "threads"} <= figures:
         assert estimate.ttft_s == pytest.approx(512 / estimate.prefill_tok_s)
     else:
-        with pytest.raises(UnknownFigure):
+        with pytest.raises(UnknownFigure, match="unpublished"):
             _ = estimate.ttft_s
 
 
@@ -117,18 +126,18 @@ def test_a_bound_has_no_interval():
 @pytest.mark.parametrize("name", ["typical", "ideal"])
 def test_an_explanation_evaluates_to_the_value(quantity, name):
     """Twice: by its own functions, and by Python's eval of the text that a reader sees."""
-    estimate = predict("llama-3.1-8b", "OrinNanoSuper8/GPU", weights="q4_0", batch=3, runtime=name)
+    on = "M2Max/CPU" if quantity in ("simd_rate", "cycles_per_weight") else "OrinNanoSuper8/GPU"
+    estimate = predict("llama-3.1-8b", on, weights="q4_0", batch=3, runtime=name)
     tree = estimate.explain(quantity)
     assert tree.evaluate() == tree.value == estimate.value(quantity)
 
     def check(node):
         if node.formula:
             names = {child.name: child.value for child in node.inputs}
-            assert {n.id for n in ast.walk(ast.parse(node.formula)) if isinstance(n, ast.Name)} <= {
-                *names,
-                "larger",
-            }
-            assert eval(node.formula, {"larger": max}, names) == pytest.approx(node.value, rel=1e-12)
+            used = {n.id for n in ast.walk(ast.parse(node.formula)) if isinstance(n, ast.Name)}
+            assert used - {"larger", "smaller"} == {*names}
+            namespace = {"larger": max, "smaller": min}
+            assert eval(node.formula, namespace, names) == pytest.approx(node.value, rel=1e-12)
             assert node.unit
         else:
             assert node.source
@@ -141,16 +150,31 @@ def test_an_explanation_evaluates_to_the_value(quantity, name):
 
 
 def test_a_changed_input_changes_the_evaluation():
-    """The tree really computes: doubling a leaf's value moves the result."""
-    tree = predict("llama-2-7b", "M1-7c/GPU", context=0, runtime="ideal").explain("read_s")
-    leaf = next(node for _, node, _ in tree.rows() if node.name == "bandwidth")
+    """The tree really computes: doubling one leaf's value moves the result."""
+    tree = predict("llama-2-7b", "M1-7c/GPU", context=0, runtime="ideal").explain("weight_bytes")
+    leaf = next(node for node in tree.inputs if node.name == "layer_params")
     object.__setattr__(leaf, "value", 2 * leaf.value)
-    assert tree.evaluate() == pytest.approx(tree.value / 2)
+    assert tree.evaluate() == pytest.approx(tree.value + leaf.value * 16 / 8 / 2)
 
 
 def test_explanations_are_escaped_for_html():
     weights = WeightFormat("<b>mine</b>", 4, 4, source="<script>alert(1)</script>")
     assert "<script>" not in predict("llama-2-7b", "M1-7c/GPU", weights=weights).explain()._repr_html_()
+
+
+def test_on_a_cpu_a_code_book_can_cost_more_than_it_saves():
+    """Measured on an M2 Max with 4 threads (ik_llama row): IQ2_XXS 8.67 tok/s, Q4_0 23.89."""
+    small, large = (predict("llama-3.1-8b", "M2Max/CPU", weights=w, threads=4) for w in ("iq2_xxs", "q4_0"))
+    assert small.decode_tok_s < large.decode_tok_s
+    assert small.bottleneck == "compute"
+
+
+def test_threads():
+    one, four, twelve = (
+        predict("llama-2-7b", "AGXOrin64/CPU", weights="q4_0", threads=t) for t in (1, 4, 12)
+    )
+    assert one.decode_tok_s < four.decode_tok_s < twelve.decode_tok_s <= 12 * one.decode_tok_s
+    assert twelve.decode_tok_s == predict("llama-2-7b", "AGXOrin64/CPU", weights="q4_0").decode_tok_s
 
 
 def test_arrays_broadcast_and_equal_scalars():
@@ -176,7 +200,7 @@ def test_memory_is_the_sum_of_its_parts():
         {"model": "llama"}, {"model": None}, {"model": 7}, {"on": "M1"}, {"on": None}, {"weights": "int3"},
         {"weights": 4}, {"kv": "f12"}, {"kv": None}, {"prompt": 0}, {"prompt": -5}, {"prompt": math.nan},
         {"prompt": "long"}, {"generate": -1}, {"generate": None}, {"context": -1}, {"context": math.inf},
-        {"batch": 0}, {"batch": True}, {"batch": "2"}, {"runtime": "fast"}, {"runtime": None},
+        {"batch": 0}, {"batch": True}, {"batch": "2"}, {"threads": 0}, {"threads": "all"}, {"runtime": "fast"}, {"runtime": None},
     ],
     ids=str,
 )  # fmt: skip
@@ -200,18 +224,48 @@ def test_unknown_quantities_are_refused(quantity):
             ask(quantity)
 
 
-def test_constants_are_physical():
-    for kind in ("cpu", "gpu", "npu"):
-        constants = runtime("typical", kind)
-        assert 0 < constants.read_efficiency <= 1 and 0 <= constants.layer_s < 2e-3
-        assert constants.utilisation is None or 0 < constants.utilisation <= 1
-        assert constants.decode_spread > 1 and constants.source
-    with pytest.raises(ValueError, match="kind"):
-        runtime("typical", "tpu")
+NAMES = {
+    "cpu": ("llama.cpp", "packed", "lookup"),
+    "gpu": ("metal", "cuda", "vulkan"),
+    "npu": ("qnn", "rknn"),
+}
+EXAMPLES = {"cpu": "RPi5/CPU", "gpu": "M1-7c/GPU", "npu": "RK3588/NPU"}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NAMES.items() for name in names])
+def test_constants_are_physical(kind, name):
+    constants = runtime(name, engine(EXAMPLES[kind]))
+    assert 0 < constants.read_efficiency <= 1 and 0 <= constants.layer_s < 1e-3
+    assert constants.utilisation is None or 0 < constants.utilisation <= 1
+    assert 0.5 < constants.thread_scaling <= 1
+    assert constants.decode_spread > 1 and constants.source
+    with pytest.raises(ValueError, match="runtime"):
+        runtime(
+            name, engine(EXAMPLES["gpu" if kind == "npu" else "npu"])
+        ) if name != "llama.cpp" else runtime("lookup", engine(EXAMPLES["gpu"]))
+
+
+@pytest.mark.parametrize(
+    ("software", "on", "name"),
+    [
+        ("Ollama (llama.cpp)", "RPi5/CPU", "llama.cpp"),
+        ("Ollama (llama.cpp)", "GB10/GPU", "cuda"),
+        ("llama.cpp Metal", "M1-7c/GPU", "metal"),
+        ("ik_llama.cpp CPU", "M2Max/CPU", "packed"),
+        ("T-MAC CPU", "AGXOrin64/CPU", "lookup"),
+        ("MNN Metal", "M4-10c/GPU", "metal"),
+        ("RKLLM NPU", "RK3576/NPU", "rknn"),
+        ("llama.cpp Hexagon HTP", "SD8E/NPU", "qnn"),
+        ("llama.cpp OpenCL", "SD8EG5/GPU", "vulkan"),
+        ("a runtime of the year 2030", "RPi5/CPU", "llama.cpp"),
+    ],
+)
+def test_software_is_recognised(software, on, name):
+    assert runtime_of(software, engine(on)).name == name
 
 
 def test_constants_of_your_own():
-    mine = Runtime("mine", "gpu", 0.5, 0.5, 0.0, None, None, "a guess")
+    mine = Runtime("mine", "gpu", read_efficiency=0.5, source="a guess")
     slow = predict("llama-2-7b", "M1-7c/GPU", context=0, runtime=mine)
     assert slow.decode_s == pytest.approx(
         2 * predict("llama-2-7b", "M1-7c/GPU", context=0, runtime="ideal").decode_s
