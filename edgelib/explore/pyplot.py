@@ -98,6 +98,7 @@ def _shape(axes: Axes, drawing: Drawing, shape: Shape) -> None:
             x0, y0, width, height = shape.place
             artist = Rectangle((x0, y0), width, height, **look)
         axes.add_patch(artist)
+    artist.set_zorder(1)  # all alike, so that the later mark lies on top
     if shape.kind != "dot":
         artist.set_clip_path(Rectangle((left, top), right - left, bottom - top, transform=axes.transData))
 
@@ -107,7 +108,7 @@ def _words(axes: Axes, words: Words) -> None:
 
     if words.pointer:
         x0, y0, x1, y1 = words.pointer
-        axes.plot([x0, x1], [y0, y1], color=_INK, alpha=0.5, linewidth=_POINTS)
+        axes.plot([x0, x1], [y0, y1], color=_INK, alpha=0.5, linewidth=_POINTS, zorder=2)
     align = {"start": "left", "middle": "center", "end": "right"}[words.anchor]
     color = _mixed(_ink(words.color)) if words.halo else _ink(words.color)
     lines = words.text.split("\n")
