@@ -34,7 +34,10 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--kv", default="f16", help="format of keys and values (default: f16)")
     predict.add_argument("--prompt", type=int, default=512, help="prompt tokens (default: 512)")
     predict.add_argument("--generate", type=int, default=128, help="generated tokens (default: 128)")
-    predict.add_argument("--runtime", default="typical", help="typical (default) or ideal (the bound)")
+    predict.add_argument("--threads", type=int, help="threads of a CPU (default: its performance cores)")
+    predict.add_argument(
+        "--runtime", default="typical", help="typical (default), ideal (the bound), llama.cpp, ..."
+    )
     predict.set_defaults(run=_predict)
 
     validate = commands.add_parser("validate", help="predictions against published measurements")
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from edgelib.metrics import predict
+    from edgelib.metrics.energy import energy_per_token
 
     estimate = predict(
         arguments.model,
@@ -66,6 +70,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         kv=arguments.kv,
         prompt=arguments.prompt,
         generate=arguments.generate,
+        threads=arguments.threads,
         runtime=arguments.runtime,
     )
 
@@ -77,9 +82,11 @@ def _predict(arguments: argparse.Namespace) -> int:
             return None
 
     rates = ("decode_tok_s", "prefill_tok_s", "ttft_s")
+    energy = known(lambda _: energy_per_token(estimate), "energy")
     report = {
         **{name: known(estimate.value, name) for name in rates},
         "memory_B": estimate.memory_B,
+        "energy_J_per_token": energy,
         "bottleneck": known(lambda _: estimate.bottleneck, "bottleneck"),
         "interval80": {name: known(estimate.interval, name) for name in rates},
     }
@@ -90,7 +97,11 @@ def _predict(arguments: argparse.Namespace) -> int:
         unknown = f"{name}: rests on an unpublished figure"
         print(unknown if report[name] is None else estimate.explain(name))
     parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in estimate.memory_B.items())
-    print(f"memory: {parts}\nbottleneck: {report['bottleneck']}")
+    print(f"memory: {parts}")
+    if energy:
+        joules = ", ".join(f"{name} {si(value, 'J')}" for name, value in energy.items() if value)
+        print(f"energy per token, data and arithmetic only: {joules}")
+    print(f"bottleneck: {report['bottleneck']}")
     return 0
 
 
@@ -113,6 +124,10 @@ def _validate(arguments: argparse.Namespace) -> int:
 def _exercises(arguments: argparse.Namespace) -> int:
     from edgelib.grading import build
 
+    if arguments.json:
+        stale = build.build(arguments.check)
+        print(json.dumps({"stale" if arguments.check else "built": [str(path) for path in stale]}))
+        return int(arguments.check and bool(stale))
     return build.main(arguments.check)
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from math import floor, log10
 
-KB, MB, GB, TB = 1e3, 1e6, 1e9, 1e12
-KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
-OP_PER_MAC = 2
-BITS_PER_BYTE = 8
+KB, MB, GB = 1e3, 1e6, 1e9
+KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 _UNPREFIXED = {"", "tok/s", "tokens", "bit", "OP/B", "%", "x", "layers", "threads", "cores", "cycles", "pipes", "sequences"}

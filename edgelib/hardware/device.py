@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from edgelib.data import Figure, table
-from edgelib.errors import Number, UnknownFigure, UnknownName, choice, positive
+from edgelib.errors import Number, UnknownFigure, choice, positive
 from edgelib.hardware.cores import width
 
 KINDS = ("cpu", "gpu", "npu")
@@ -127,6 +127,30 @@ def _catalogue() -> dict[str, Engine]:
     return {name: Engine(name, *facts[name], figures[name]) for name in facts}
 
 
+@dataclass(frozen=True)
+class Device:
+    """A chip or board: compute units that share one memory."""
+
+    name: str
+    engines: tuple[Engine, ...]
+
+    def engine(self, kind: str) -> Engine:
+        """Its unit of one kind; UnknownName if the catalogue has none."""
+        kinds = {unit.kind: unit for unit in self.engines}
+        return kinds[choice(f"kind of {self.name}", kind, kinds)]
+
+
+def device_names() -> tuple[str, ...]:
+    """Names of all devices in the catalogue."""
+    return tuple(dict.fromkeys(unit.device for unit in _catalogue().values()))
+
+
+def device(name: str) -> Device:
+    """The device called `name` with all its compute units; UnknownName lists the nearest names."""
+    choice("device", name, device_names())
+    return Device(name, tuple(unit for unit in _catalogue().values() if unit.device == name))
+
+
 def engine_names() -> tuple[str, ...]:
     """Names of all compute units in the catalogue."""
     return tuple(_catalogue())
@@ -134,8 +158,4 @@ def engine_names() -> tuple[str, ...]:
 
 def engine(name: str) -> Engine:
     """The compute unit called `name`; UnknownName lists the nearest names."""
-    try:
-        return _catalogue()[name]
-    except (KeyError, TypeError):
-        choice("engine", name, _catalogue())
-        raise UnknownName(name) from None
+    return _catalogue()[choice("engine", name, _catalogue())]

@@ -28,7 +28,7 @@ def quantity(unit: str, source: str = "") -> Callable[[Formula], Formula]:
 
     def mark(function: Formula) -> Formula:
         function.unit = unit  # type: ignore[attr-defined]
-        function.source = source  # type: ignore[attr-defined]
+        function.source = source or f"{function.__module__}.{function.__name__}"  # type: ignore[attr-defined]
         return function
 
     return mark

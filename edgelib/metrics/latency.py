@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgelib.errors import Number, integer, nonnegative
+from edgelib.metrics.formulas import larger
 from edgelib.metrics.predict import Estimate
 from edgelib.workloads.transformer import Transformer
 
@@ -25,6 +26,7 @@ def ttft_terms(
     first decode step: the last row of prefill holds the logits of the first token.
     """
     model, rate = estimate.model, estimate.value("utilisation") * estimate.value("peak")
+    reading = estimate.value("weight_bytes") / estimate.value("sustained_bandwidth")
     matrices = model.prefill_linear_ops(estimate.request["prompt"]) / rate
     attention = model.prefill_attention_ops(estimate.request["prompt"]) / rate
     overhead = estimate.value("prefill_overhead_s")
@@ -34,7 +36,7 @@ def ttft_terms(
         "encode": nonnegative("encode_s", encode_s),
         "matrices": matrices,
         "attention": attention,
-        "waiting": estimate.value("prefill_s") - overhead - matrices - attention,
+        "waiting": larger(reading - matrices - attention, 0.0),
         "overhead": overhead,
         "sample": nonnegative("sample_s", sample_s),
     }

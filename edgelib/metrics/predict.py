@@ -36,7 +36,8 @@ def _figure(unit: Engine, name: str) -> Given | Unpublished:
     figure = unit.figures.get(name)
     if figure is None:
         return Unpublished(f"{name} of {unit.name} is unpublished")
-    return Given(figure.value, figure.unit, figure.source)
+    doubt = " (recalled or assumed)" if figure.confidence == "low" else ""
+    return Given(figure.value, figure.unit, figure.source + doubt)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from edgelib.data import table
-from edgelib.errors import Number, UnknownName, choice, positive
-
+from edgelib.errors import Number, choice, positive
 
 # llama.cpp's names; whatever else is stored in 2 to 8 bits unpacks with a shift and a mask.
 _UNPACK_CLASSES = (
@@ -77,8 +76,4 @@ def format_names() -> tuple[str, ...]:
 
 def weight_format(name: str) -> WeightFormat:
     """The format called `name`; UnknownName lists the nearest names."""
-    try:
-        return _catalogue()[name]
-    except (KeyError, TypeError):
-        choice("format", name, _catalogue())
-        raise UnknownName(name) from None
+    return _catalogue()[choice("format", name, _catalogue())]

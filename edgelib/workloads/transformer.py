@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from edgelib.data import table
-from edgelib.errors import Number, UnknownName, choice, integer, nonnegative, positive
+from edgelib.errors import Number, choice, integer, nonnegative, positive
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,4 @@ def model_names() -> tuple[str, ...]:
 
 def transformer(name: str) -> Transformer:
     """The model called `name`; UnknownName lists the nearest names."""
-    try:
-        return _catalogue()[name]
-    except (KeyError, TypeError):
-        choice("model", name, _catalogue())
-        raise UnknownName(name) from None
+    return _catalogue()[choice("model", name, _catalogue())]

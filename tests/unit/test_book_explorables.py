@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from edgelib.explore.book import serving, speculation, tps, ttft
 from edgelib.explore.pyplot import png
 from edgelib.explore.scene import Bar, Dot, Line, Span
 from edgelib.hardware import attainable, engine
+from edgelib.kernels.speculative import toy_pair
 from edgelib.metrics import predict
+from edgelib.workloads import transformer
 
 MODULES = [importlib.import_module(f"{book.__name__}.{m.name}") for m in pkgutil.iter_modules(book.__path__)]
 EXPLORABLES = {e.name: e for module in MODULES for e in vars(module).values() if isinstance(e, Explorable)}
@@ -146,3 +149,59 @@ def test_a_batch_helps_only_under_load():
 
     assert median(0.125, 32) == pytest.approx(median(0.125, 1), rel=0.1)
     assert median(2.0, 32) < median(2.0, 1) / 5
+
+
+def numbers(text):
+    return [float(n.replace(",", "")) for n in re.findall(r"(?<![\w.])\d[\d,]*\.?\d*", text)]
+
+
+def test_readouts_away_from_the_defaults_are_closed_forms():
+    """Each recomputed here from the formula, not from the code that draws it."""
+    llama = transformer("llama-2-7b")
+
+    scene = ttft.ttft_growth.scene(prompt=8192, causal=False)
+    linear = 2 * llama.layer_params * 8192 + 2 * llama.head_params
+    square = 4 * 32 * 4096 * 8192**2
+    assert f"attention {100 * square / (linear + square):.2g} %" in scene.readout
+    assert f"slope {1 + square / (linear + square):.2f}" in scene.readout
+
+    scene = ttft.phase_precision.scene(answer=64, prompt=512)
+    rate = predict("llama-3.2-1b", "OrinNanoSuper8/GPU", weights="f16", prompt=512, generate=64).decode_tok_s
+    orin = engine("OrinNanoSuper8/GPU")
+    doubled = orin.having(peak_fp16=orin.figure("peak_int8").value)
+    first = predict("llama-3.2-1b", doubled, weights="int8", prompt=512).ttft_s
+    assert numbers(scene.readout)[2] == pytest.approx(first + 63 / rate, rel=5e-3)
+
+    scene = ttft.prefix_cache.scene(prefix=512, kept=4, kv="q8_0")
+    assert f"{4 * 512 * 524_288 * 8.5 / 16 / 1e6:.0f} MB" in scene.readout
+
+    breakdown = ttft.ttft_breakdown.scene(tokenise_ms=100)
+    short = predict("llama-2-7b", "M1-7c/GPU", weights="q4_0", prompt=128).ttft_s
+    assert numbers(breakdown.readout)[0] == pytest.approx(short + 0.1, rel=5e-3)
+
+    busy = tps.decode_roofline.scene(weights="f16", context=0, batch=8)
+    unit = engine("M1-7c/GPU")
+    compute, read = 8 * 2 * llama.matmul_params / unit.peak.value, 2 * llama.matmul_params / unit.bandwidth
+    assert f"busy {100 * compute / read:.2g} % of the time" in busy.readout
+    assert "keys and values" in tps.decode_roofline.scene(weights="q4_0", context=32768).readout
+
+    pair = toy_pair(1.0)
+    row = pair.words.index("sees")
+    shared = np.minimum(pair.target[row], pair.draft[row]).sum()
+    assert numbers(speculation.speculation_overlap.scene(noise=1.0).readout) == [
+        pytest.approx(shared, abs=0.006),
+        pytest.approx(1 - shared, abs=0.006),
+    ]
+
+    speed = speculation.speculation_speedup.scene(alpha=0.5, cost=0.25, check=1.5)
+    gains = [1.0] + [(1 - 0.5 ** (g + 1)) / 0.5 / (0.25 * g + 1.5) for g in range(1, 17)]
+    assert f"draft {int(np.argmax(gains))} ahead for {max(gains):.2f} times" in speed.readout
+
+    served = serving._serve(1.0, 8, "continuous")
+    quiet = serving.batching_queue.scene(rate=1.0, max_batch=8)
+    assert numbers(quiet.readout)[3] == pytest.approx(np.percentile(served.latency_s, 50), rel=5e-3)
+    assert numbers(quiet.readout)[4] == pytest.approx(np.percentile(served.latency_s, 99), rel=5e-3)
+
+    result = serving._exits(0.5)
+    left = serving.early_exit.scene(threshold=0.5)
+    assert numbers(left.readout)[0] == pytest.approx(100 * (1 - result.exits.mean() / 32), abs=1)

@@ -21,6 +21,7 @@ def test_predict_as_json(capsys):
     assert report["ttft_s"] == estimate.ttft_s
     assert report["memory_B"] == estimate.memory_B
     assert report["bottleneck"] == "memory"
+    assert report["energy_J_per_token"]["dram"] > report["energy_J_per_token"]["compute"] > 0
     low, high = report["interval80"]["decode_tok_s"]
     assert low < report["decode_tok_s"] < high
 
@@ -65,6 +66,20 @@ def test_the_module_is_the_command():
 
 def test_exercises_are_fresh(capsys):
     assert main(["exercises", "build", "--check"]) == 0
+    capsys.readouterr()
+    assert main(["exercises", "build", "--check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"stale": []}
+
+
+def test_threads_and_runtime(capsys):
+    pi = ["predict", "--model", "llama-3.2-3b", "--on", "RPi5/CPU", "--weights", "q4_0", "--json"]
+    assert main([*pi, "--threads", "1", "--runtime", "llama.cpp"]) == 0
+    one = json.loads(capsys.readouterr().out)["decode_tok_s"]
+    assert (
+        one
+        == predict("llama-3.2-3b", "RPi5/CPU", weights="q4_0", threads=1, runtime="llama.cpp").decode_tok_s
+    )
+    assert main([*GOOD, "--runtime", "llama.cpp", "--json"]) == 0
 
 
 def test_check_runs_a_notebook(capsys):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgelib.data import Figure
 from edgelib.errors import UnknownFigure
-from edgelib.hardware import Engine, attainable, engine, engine_names, ridge
+from edgelib.hardware import Engine, attainable, device, device_names, engine, engine_names, ridge
 from edgelib.hardware.cores import width
 from edgelib.hardware.device import engine_from_row
 
@@ -94,6 +94,24 @@ def test_width_of_a_cpu(soc, cores, threads, pipes):
     assert {name: figure.value for name, figure in figures.items()} == {
         name: value for name, value in (("threads", threads), ("simd_pipes", pipes)) if value is not None
     }
+
+
+def test_a_device_has_units():
+    phone = device("Snapdragon 8 Gen 3")
+    assert {unit.kind for unit in phone.engines} == {"cpu", "gpu", "npu"}
+    assert phone.engine("npu").name == "SD8G3/NPU"
+    for ask in (lambda: device("Snapdragon"), lambda: phone.engine("dsp"), lambda: device(None)):
+        with pytest.raises(ValueError, match="accepted"):
+            ask()
+    assert sum(len(device(name).engines) for name in device_names()) == len(engine_names())
+
+
+def test_gigahertz_and_the_preferred_peak():
+    assert engine("M1-7c/GPU").figure("clock").value == 1.278e9
+    orin = engine("AGXOrin64/GPU")
+    assert orin.peak.value == orin.figure("peak_fp16").value != orin.figure("peak_int8").value
+    with pytest.raises(ValueError, match="bandwidth"):
+        Engine("x", "gpu", "", {"bandwidth": Figure(0.0, "B/s", "s", "low")})
 
 
 @pytest.mark.parametrize("name", ["M1", "m1-7c/gpu", "", None, 3])

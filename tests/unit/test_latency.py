@@ -17,7 +17,7 @@ def test_the_terms_sum_to_the_first_token_and_none_is_negative(model, on, prompt
     estimate = predict(model, on, weights="q4_0", prompt=prompt)
     terms = ttft_terms(estimate, queue_s=0.5, tokenise_s=0.01, encode_s=0.2, sample_s=0.003)
     assert sum(terms.values()) == pytest.approx(0.713 + estimate.ttft_s)
-    assert min(terms.values()) >= -1e-12 * estimate.ttft_s
+    assert min(terms.values()) >= 0
 
 
 @pytest.mark.parametrize("argument", ["queue_s", "tokenise_s", "encode_s", "sample_s"])

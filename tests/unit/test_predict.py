@@ -200,7 +200,8 @@ def test_memory_is_the_sum_of_its_parts():
         {"model": "llama"}, {"model": None}, {"model": 7}, {"on": "M1"}, {"on": None}, {"weights": "int3"},
         {"weights": 4}, {"kv": "f12"}, {"kv": None}, {"prompt": 0}, {"prompt": -5}, {"prompt": math.nan},
         {"prompt": "long"}, {"generate": -1}, {"generate": None}, {"context": -1}, {"context": math.inf},
-        {"batch": 0}, {"batch": True}, {"batch": "2"}, {"threads": 0}, {"threads": "all"}, {"runtime": "fast"}, {"runtime": None},
+        {"batch": 0}, {"batch": True}, {"batch": "2"}, {"threads": 0}, {"threads": "all"},
+        {"runtime": "fast"}, {"runtime": None},
     ],
     ids=str,
 )  # fmt: skip
@@ -270,3 +271,26 @@ def test_constants_of_your_own():
     assert slow.decode_s == pytest.approx(
         2 * predict("llama-2-7b", "M1-7c/GPU", context=0, runtime="ideal").decode_s
     )
+
+
+def test_the_first_token_has_the_spread_of_prefill():
+    estimate = predict("llama-2-7b", "M1-7c/GPU", weights="q4_0")
+    assert estimate.interval("ttft_s")[1] == estimate.ttft_s * estimate.runtime.prefill_spread
+    assert estimate.interval("decode_tok_s")[1] == estimate.decode_tok_s * estimate.runtime.decode_spread
+    assert estimate.runtime.prefill_spread != estimate.runtime.decode_spread
+
+
+def test_one_batch_above_one_needs_the_peak():
+    with pytest.raises(UnknownFigure):
+        _ = predict("llama-2-7b", "M5-10c/GPU", batch=np.array([1, 2])).decode_tok_s
+
+
+def test_a_subtree_is_shown_once():
+    rows = predict("llama-2-7b", "M1-7c/GPU").explain().rows()
+    names = [node.name for _, node, why in rows if why != "above"]
+    assert len(names) == len(set(names)) < len(rows)
+
+
+def test_doubtful_figures_are_marked():
+    text = str(predict("llama-2-7b", "RK3576/NPU").explain("ttft_s"))
+    assert "(recalled or assumed)" in text

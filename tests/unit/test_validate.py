@@ -181,3 +181,18 @@ def test_the_constants_in_the_catalogue_are_the_fitted_ones():
                     )
                 )
                 assert stored == pytest.approx(value, rel=6e-3), (name, constant.quantity)
+
+
+def test_lengths_that_a_source_leaves_out_are_those_of_llama_bench(files):
+    row = ROW | {"prompt_tokens": "", "gen_tokens": "", "kv_context_tokens": "", "decode_tok_s": "9"}
+    case = read_cases(*files([row]))[0][0]
+    assert (case.prompt, case.generate, case.context) == (512, 128, 576)
+
+
+def test_a_measurement_on_the_edge_is_inside():
+    one = np.ones(1)
+    assert (
+        score(one, one, one, 2 * one)["coverage80_pct"]
+        == score(one, one, 0 * one, one)["coverage80_pct"]
+        == 100
+    )

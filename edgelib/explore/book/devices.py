@@ -13,9 +13,9 @@ ENGINES = {
     "Apple M2 Max GPU": "M2Max-38c/GPU",
     "Jetson Orin Nano Super GPU": "OrinNanoSuper8/GPU",
     "Snapdragon 8 Gen 3 NPU": "SD8G3/NPU",
-    "RK3588 NPU": "RK3588/NPU",
+    "RK3576 NPU": "RK3576/NPU",
 }
-WEIGHTS = {"16 bit (F16)": "f16", "8 bit (Q8_0)": "q8_0", "4 bit (Q4_0)": "q4_0", "2 bit (Q2_K)": "q2_k"}
+WEIGHTS = {"16 bit (F16)": "f16", "8 bit (Q8_0)": "q8_0", "4 bit (Q4_0)": "q4_0", "2 bit (Q2_K)": "q2_k_mix"}
 KV = {"16 bit": "f16", "8 bit (Q8_0)": "q8_0", "4 bit (Q4_0)": "q4_0"}
 
 

@@ -114,32 +114,34 @@ def speculation_steps(step: int, noise: float) -> Scene:
 @explorable(
     "speculation-speedup",
     label="How far ahead should the draft run?",
-    hint="Make the draft cheaper, then better. Which of the two moves the best length?",
+    hint="Make the draft cheaper, then better: which moves the best length? Then let the check cost more.",
     alpha=Slider(0.0, 1.0, step=0.05, default=0.8, label="Acceptance"),
     cost=Slider(0.0, 0.5, step=0.025, default=0.1, label="Draft step / target step"),
+    check=Slider(1.0, 3.0, step=0.1, default=1.0, label="Checking pass / target step"),
 )
-def speculation_speedup(alpha: float, cost: float) -> Scene:
+def speculation_speedup(alpha: float, cost: float, check: float) -> Scene:
     """Tokens per target pass and speed-up against draft length, with simulated rounds as dots."""
     lengths = np.arange(17)
-    tokens, faster = expected_tokens(alpha, lengths), speedup(alpha, lengths, cost)
-    best = int(best_gamma(alpha, cost))
+    passes = np.where(lengths == 0, 1.0, check)  # nothing drafted, nothing to check
+    tokens, faster = expected_tokens(alpha, lengths), speedup(alpha, lengths, cost, passes)
+    best = int(best_gamma(alpha, cost, verify_cost=passes))
     p = np.array([alpha, 1 - alpha])  # against a draft that always says word 0: acceptance is alpha
     q = np.array([1.0, 0.0])
     seen = [(g, float(simulate(p, q, int(g), 2000, 7).tokens_per_round.mean())) for g in lengths[1::3]]
     readout = (
-        f"Acceptance {alpha:.2f}, draft cost {cost:.3g}: draft {best} ahead for "
+        f"Acceptance {alpha:.2f}, draft cost {cost:.3g}, check {check:.1f}: draft {best} ahead for "
         f"{significant(float(faster[best]))} times the speed "
         f"({significant(float(tokens[best]))} tokens per pass)."
     )
     return Scene(
-        title="Tokens per pass keep rising; the speed-up does not",
+        title="More tokens per pass are not more speed",
         x=Axis(label="Words drafted per pass", lo=0, hi=20),
         y=Axis(label="Tokens per pass, and speed-up", lo=0, hi=10),
         marks=[
             Line(
                 x=lengths, y=tokens, role="weights", label="tokens per pass", term="(1 - a^(g+1)) / (1 - a)"
             ),
-            Line(x=lengths, y=faster, role="activations", label="speed-up", term="tokens / (g c + 1)"),
+            Line(x=lengths, y=faster, role="activations", label="speed-up", term="tokens / (g c + check)"),
             Line(x=[0, 16], y=[1, 1], role="idle", width=1, ghost=True),
             *(
                 Dot(x=g, y=t, role="weights", size=4, term=f"{t:.2f} tokens per pass, simulated")

@@ -49,7 +49,7 @@ def decode_roofline(model: str, on: str, weights: str, kv: str, context: int, ba
         ),
         Line(x=[corner, *x[right]], y=[peak, *roof[right]], role="compute", term="flat roof: peak rate"),
         Text(x=0.4, y=0.25 * attainable(0.4, peak, bandwidth), text=si(bandwidth, "B/s"), role="memory"),
-        Text(x=3500, y=1.25 * peak, text=si(peak, "OP/s"), role="compute", anchor="end"),
+        Text(x=3500, y=1.8 * peak, text=si(peak, "OP/s"), role="compute", anchor="end"),
         Dot(
             x=prefill,
             y=bound.value("prefill_ops") / bound.value("prefill_s"),
@@ -83,7 +83,9 @@ def decode_roofline(model: str, on: str, weights: str, kv: str, context: int, ba
         f"The arithmetic is busy {significant(100 * busy, 2)} % of the time."
     )
     return Scene(
-        title="Decode lives far left of the corner, prefill far right",
+        title="Left of the corner, memory decides"
+        if bound.bottleneck == "memory"
+        else "A batch this large takes decode past the corner",
         x=Axis(label="Arithmetic intensity", unit="OP/B", lo=0.25, hi=4096, log=True),
         y=Axis(label="Rate", unit="OP/s", lo=3e9, hi=3e14, log=True),
         marks=marks,
@@ -95,6 +97,7 @@ def decode_roofline(model: str, on: str, weights: str, kv: str, context: int, ba
             ("operations per step", si(ops, "OP")),
             ("weights read per step", si(bound.value("weight_bytes"), "B")),
             ("keys and values read per step", si(bound.value("kv_bytes"), "B")),
+            ("weights, keys and values must fit in", si(sum(bound.memory_B.values()), "B")),
             ("intensity", f"{significant(intensity)} OP/B"),
             ("corner of the roof", f"{significant(corner)} OP/B"),
         ],
@@ -133,8 +136,8 @@ def bound_and_measured(weights: str, layers: bool) -> Scene:
             x=sweep / GB,
             y=rate(sweep, "typical"),
             role="weights",
-            label="expected",
-            term="bytes / (e B) + L tau",
+            label="expected" if layers else "share of bound",
+            term="bytes / (e B) + L tau" if layers else "bytes / (e B)",
         ),
         *(
             Dot(x=b / GB, y=m, size=4, term=f"{row['device_unit']}: {m:g} tok/s measured")
@@ -144,7 +147,7 @@ def bound_and_measured(weights: str, layers: bool) -> Scene:
     readout = (
         f"{len(rows)} GPUs measured, {significant(100 * share.max(), 2)} to "
         f"{significant(100 * share.min(), 2)} % of the bound; "
-        f"the expected line is off by {significant(100 * float(np.median(error)), 2)} % (median)."
+        f"the blue line is off by {significant(100 * float(np.median(error)), 2)} % (median)."
     )
     return Scene(
         title="The faster the memory, the further from the bound",

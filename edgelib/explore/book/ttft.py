@@ -56,7 +56,7 @@ def ttft_breakdown(model: str, on: str, tokenise_ms: float, encode_ms: float) ->
         start = 0.0
         for name, seconds in terms.items():
             share = 100 * seconds / total
-            if share > 0:
+            if share > 1e-3:
                 label = name if share > 9 else ""
                 term = f"{name}: {si(seconds, 's')}, {significant(share, 2)} %"
                 role = TERM_ROLES[name]
@@ -104,7 +104,7 @@ def ttft_growth(model: str, on: str, prompt: int, causal: bool) -> Scene:
         f"slope {slope:.2f}. Attention takes half from {significant(crossing)} tokens on."
     )
     return Scene(
-        title="Prefill is a straight line until tens of thousands of tokens",
+        title="Prefill is nearly a straight line for thousands of tokens",
         x=Axis(label="Prompt", unit="tokens", lo=64, hi=262144, log=True),
         y=Axis(label="Prefill arithmetic", unit="s", lo=1e-3, hi=1e5, log=True),
         marks=[
@@ -156,7 +156,7 @@ def chunked_timeline(chunk: int, prompt: int) -> Scene:
         seconds = block.end_s - block.start_s
         term = f"{block.request}: {block.what}, {block.tokens} tokens, {si(seconds, 's')}"
         if block.what.startswith("prefill"):
-            end = block.end_s - 0.1 * seconds
+            end = block.end_s - min(0.1 * seconds, 0.01)
             marks.append(Span(x0=block.start_s, x1=end, y=1, height=0.4, role="weights", term=term))
         else:
             lane = 1 if block.request == "A" else 0
@@ -178,7 +178,8 @@ def chunked_timeline(chunk: int, prompt: int) -> Scene:
         y=Axis(label="Request", categories=("B writes", "A arrives")),
         marks=marks,
         readout=readout,
-        alt=f"Timeline of two requests, A's prompt of {prompt:,} tokens in chunks of {chunk:,}. {readout}",
+        alt=f"Two requests to LLaMA-2 7B at 4 bits on an Apple M2 Max GPU, A's {prompt:,} tokens "
+        f"in chunks of {chunk:,}. {readout}",
         table=[
             ("quantity", "value"),
             ("A: time to first token", si(run.ttft_s, "s")),
@@ -214,7 +215,7 @@ def chunk_trade(chunk: int) -> Scene:
             Dot(x=chunk, y=chosen.max_gap_s, role="error"),
         ],
         readout=readout,
-        alt=f"Two waits against chunk size for a prompt of 2,048 tokens. {readout}",
+        alt=f"Two waits against chunk size, LLaMA-2 7B at 4 bits on an Apple M2 Max GPU. {readout}",
         table=[
             ("chunk", "A: first token", "B: longest wait"),
             *((f"{s:,}", si(runs[s].ttft_s, "s"), si(runs[s].max_gap_s, "s")) for s in sizes),
@@ -222,14 +223,15 @@ def chunk_trade(chunk: int) -> Scene:
     )
 
 
-PHASE_ENGINES = {"Jetson Orin Nano Super GPU": "OrinNanoSuper8/GPU", "RK3588 NPU": "RK3588/NPU"}
+PHASE_ENGINES = {"Jetson Orin Nano Super GPU": "OrinNanoSuper8/GPU", "RK3576 NPU": "RK3576/NPU"}
 BITS = {"16 bit": "f16", "8 bit": "int8", "4 bit": "int4"}
 
 
 @explorable(
     "phase-precision",
     label="Which phase wants the small weights?",
-    hint="The chapter prefills in INT8 or INT4 and decodes in FP16: the orange cells.",
+    hint="The chapter prefills in INT8 or INT4 and decodes in FP16: the orange cells. "
+    "Make the answer short and the prompt long: does it ever win?",
     on=Choice(PHASE_ENGINES, label="Device"),
     answer=Slider(16, 1024, log2=True, default=256, unit="tokens", label="Answer"),
     prompt=Slider(128, 4096, log2=True, default=1024, unit="tokens", label="Prompt"),
@@ -240,7 +242,7 @@ def phase_precision(on: str, answer: int, prompt: int) -> Scene:
     integer_rate = device.having(peak_fp16=device.figure("peak_int8").value)
     total: dict[tuple[int, int], tuple[float, float, float]] = {}
     for j, prefill_bits in enumerate(BITS.values()):
-        # 4-bit weights are unpacked to 8 bits: no engine here multiplies 4-bit numbers.
+        # Runtimes here unpack 4-bit weights and multiply 8-bit or 16-bit numbers.
         unit = device if prefill_bits == "f16" else integer_rate
         first = predict("llama-3.2-1b", unit, weights=prefill_bits, prompt=prompt).ttft_s
         for i, decode_bits in enumerate(BITS.values()):
@@ -318,7 +320,7 @@ def prefix_cache(prefix: int, kept: int, kv: str) -> Scene:
         f"first token after {si(waits[kept], 's')} on average ({si(waits[0], 's')} with none)."
     )
     return Scene(
-        title="The first few prefixes buy most of the seconds",
+        title="Each further prefix buys fewer seconds",
         x=Axis(label="Prefixes kept", lo=0, hi=66),
         y=Axis(label="Time to first token, mean", unit="s", lo=0, hi=24),
         marks=[
