@@ -1,4 +1,4 @@
-"""The command line: `edgelib predict | validate | exercises build | check`; each takes --json."""
+"""The command line: `edgelib predict | validate | probe | exercises build | check`; each takes --json."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         validate.add_argument(f"--{name}", type=Path, help="CSV file (default: the catalogue's own)")
     validate.set_defaults(run=_validate)
 
+    probe = commands.add_parser("probe", help="measure this machine: read bandwidth, arithmetic, cores")
+    probe.set_defaults(run=_probe)
+
     exercises = commands.add_parser("exercises", help="generate the exercise notebooks")
     exercises.add_argument("action", choices=["build"])
     exercises.add_argument("--check", action="store_true", help="only list what is stale")
@@ -54,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("notebook", type=Path)
     check.set_defaults(run=_check)
 
-    for command in (predict, validate, exercises, check):
+    for command in (predict, validate, probe, exercises, check):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -119,6 +122,12 @@ def _validate(arguments: argparse.Namespace) -> int:
     for why, count in report["left_out"].items():
         print(f"left out: {count} rows, {why}")
     return 0
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    from edgelib.hardware import probe
+
+    return probe.main(arguments.json)
 
 
 def _exercises(arguments: argparse.Namespace) -> int:
