@@ -10,7 +10,7 @@ from book.build import BOOK
 from tests.notebooks.book import read
 
 # The sections whose notebook is written.
-SECTIONS = ["1.2.1", "1.2.2", "1.2.3"]
+SECTIONS = ["1.2.1", "1.2.2", "1.2.3", "1.2.4"]
 BOX = "> **Check the chapter.**"
 
 
