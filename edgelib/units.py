@@ -13,7 +13,7 @@ KB, MB, GB = 1e3, 1e6, 1e9
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
-_UNPREFIXED = {"", "tok/s", "tokens", "bit", "OP/B", "%", "x", "layers", "threads", "cores", "cycles", "pipes", "sequences"}
+_UNPREFIXED = {"", "tok/s", "tokens", "bit", "OP/B", "%", "cycles", "pipes", "sequences", "threads"}
 
 
 def si(value: float, unit: str, digits: int = 3) -> str:

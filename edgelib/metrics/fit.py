@@ -144,9 +144,9 @@ def observe(cases: Sequence[Case], kind: str, phase: str) -> Observations:
     return Observations(phase, known, np.array(measured, dtype=float), *text)
 
 
-def fit(seen: Observations) -> dict[Constant, float]:
+def fit(seen: Observations, constants: Sequence[Constant] = CONSTANTS) -> dict[Constant, float]:
     """The constants of this phase that the observations rest on."""
-    values = {c: c.prior for c in CONSTANTS if c.phase == seen.phase and seen.uses(c).any()}
+    values = {c: c.prior for c in constants if c.phase == seen.phase and seen.uses(c).any()}
 
     def loss() -> float:
         pull = sum(np.log(value / constant.prior) ** 2 for constant, value in values.items())
@@ -168,14 +168,14 @@ def fit(seen: Observations) -> dict[Constant, float]:
     return values
 
 
-def held_out(seen: Observations, by: str = "sources") -> Floats:
+def held_out(seen: Observations, by: str = "sources", constants: Sequence[Constant] = CONSTANTS) -> Floats:
     """predicted / measured of each row, with constants fitted without its source (or engine)."""
     groups = getattr(seen, by)
     ratio = np.ones(len(seen.measured))
     for group in np.unique(groups):
         out = groups == group
-        values = {c: c.prior for c in CONSTANTS if c.phase == seen.phase and seen.uses(c).any()}
-        values |= fit(seen.rows(~out))
+        values = {c: c.prior for c in constants if c.phase == seen.phase and seen.uses(c).any()}
+        values |= fit(seen.rows(~out), constants)
         ratio[out] = seen.rows(out).ratio(values)
     return ratio
 
