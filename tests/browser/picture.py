@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from itertools import combinations
 from math import log10
 
@@ -42,9 +44,21 @@ def check(root: Locator, explorable: Explorable) -> Scene:
         expect(element).to_have_attribute("aria-label", control.label)
         if element.get_attribute("type") == "range":
             expect(element).to_have_attribute("aria-valuetext", control.text(control.values[position]))
-    check_positions(root, scene)
+    settled(lambda: check_positions(root, scene))
     check_legible(root)
     return scene
+
+
+def settled(check: Callable[[], None], limit_s: float = 5) -> None:
+    """Repeat a check until it holds: two states may share a readout while the drawing is on its way."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            return check()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def place(axis: Axis, value: float, start: float, end: float) -> float:

@@ -102,7 +102,7 @@ def turn_range(page: Page, control: Locator) -> Iterator[None]:
     grip = box["x"] + 8 + (box["width"] - 16) * int(control.input_value()) / last
     page.mouse.move(grip, y)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] - 10, y, steps=12)
+    page.mouse.move(box["x"] + box["width"] + 5, y, steps=12)
     page.mouse.up()
     assert int(control.input_value()) == last
     yield
@@ -181,6 +181,7 @@ def test_steps_go_back_forward_and_play(notebook: Notebook) -> None:
         for control in root.locator(".control.step").all():
             name = control.locator("input").get_attribute("aria-label")
             position = control.locator("input")
+            position.fill("0")
             for button, index in (("forward", "1"), ("forward", "2"), ("back", "1")):
                 control.get_by_role("button", name=f"{name}: {button}").click()
                 expect(position).to_have_value(index)

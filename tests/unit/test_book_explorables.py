@@ -92,7 +92,7 @@ def test_measured_dots_are_the_published_ones():
 def test_the_fixed_time_per_layer_explains_the_measurements():
     def distance(layers):
         scene = tps.bound_and_measured.scene(layers=layers)
-        line = next(m for m in scene.marks if isinstance(m, Line) and m.label == "expected")
+        line = next(m for m in scene.marks if isinstance(m, Line) and m.role == "weights")
         return np.median(
             [abs(np.interp(m.x, line.x, line.y) / m.y - 1) for m in scene.marks if isinstance(m, Dot)]
         )
@@ -110,7 +110,7 @@ def test_bytes_per_token_are_stacked_bytes():
 def test_shares_of_the_first_wait_fill_each_lane(state):
     spans = [m for m in ttft.ttft_breakdown.scene(**state).marks if isinstance(m, Span)]
     for lane in range(5):
-        assert sum(s.x1 - s.x0 for s in spans if s.y == lane) == pytest.approx(100)
+        assert sum(s.x1 - s.x0 for s in spans if s.y == lane) == pytest.approx(100, abs=0.01)
 
 
 def test_the_printed_assignment_of_precisions_is_never_best():
