@@ -5,7 +5,7 @@ Every message names the argument, the value it had, and what would be accepted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 
@@ -95,11 +95,11 @@ def integer(argument: str, value: Any, at_least: int = 0) -> int:
     return int(number)
 
 
-def choice(argument: str, value: Any, accepted: Iterable[str]) -> str:
+def choice(argument: str, value: Any, accepted: Collection[str]) -> str:
     """`value` if it is one of `accepted`; otherwise UnknownName with the nearest names."""
-    names = list(accepted)
-    if isinstance(value, str) and value in names:
+    if isinstance(value, str) and value in accepted:
         return value
+    names = list(accepted)
     near = get_close_matches(value, names, n=3, cutoff=0.5) if isinstance(value, str) else []
     hint = f"; did you mean {' or '.join(near)}" if near else ""
     shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")

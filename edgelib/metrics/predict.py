@@ -55,7 +55,6 @@ class Estimate:
     def given(self) -> dict[str, Given | Unpublished]:
         """Everything the formulas start from, with unit and source."""
         model, weights, unit, runtime = self.model, self.weights, self.engine, self.runtime
-        cycles, cycles_source = class_cycles()[weights.unpack_class]
         given: dict[str, Given | Unpublished] = {
             "layer_params": Given(model.layer_params, "", model.source),
             "embedding_params": Given(model.embedding_params, "", model.source),
@@ -93,7 +92,8 @@ class Estimate:
                 given["threads"] = _figure(unit, "threads")
             given["thread_scaling"] = Given(runtime.thread_scaling, "", runtime.source)
             given["kernel_factor"] = Given(runtime.kernel_factor, "", runtime.source)
-            given["class_cycles"] = Given(cycles, "cycles", cycles_source)
+            cycles, source = class_cycles()[weights.unpack_class]
+            given["class_cycles"] = Given(cycles, "cycles", source)
             given["cycles_per_bit"] = Given(runtime.cycles_per_bit, "cycles", runtime.source)
             lanes, why = _LANES["float" if weights.unpack_class == "float" else "integer"]
             given["ops_per_cycle"] = Given(lanes, "OP", why)
@@ -102,7 +102,8 @@ class Estimate:
             published = unit.figures.keys() & {"peak_fp16", "peak_int8"}
             given["peak"] = _figure(unit, "peak_int8" if published == {"peak_int8"} else "peak_fp16")
         unpublished = {name for name, leaf in given.items() if type(leaf) is Unpublished}
-        one = np.all(self.request["batch"] == 1)
+        batch = self.request["batch"]
+        one = np.all(batch == 1) if isinstance(batch, np.ndarray) else batch == 1
         if unpublished & {"clock", "simd_pipes", "threads"}:
             given["unpack_s"] = Given(0.0, "s", "clock or pipes unpublished: reading is taken to last longer")
         if unit.kind == "cpu" and runtime.name != "ideal" and one:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from edgelib.data import table
 from edgelib.errors import Number, choice, positive
@@ -39,7 +39,7 @@ class WeightFormat:
     source: str = "set by hand"
     confidence: str = "low"
 
-    @property
+    @cached_property
     def unpack_class(self) -> str:
         """How much work a CPU has with one weight: "float", "plain" (one shift and mask), "k4",
         "k56", "k23" (bits in several planes) or "codebook" (a table look-up)."""

@@ -91,7 +91,7 @@ def closed_form() -> Callable[..., np.ndarray]:
         weight_format(WEIGHTS),
         weight_format("f16"),
     )
-    constants = runtime("typical", silicon.kind)
+    constants = runtime("typical", silicon)
     read = (model.layer_params * weights.bits + model.head_params * weights.head_bits) / 8
     read_per_token = 2 * model.layers * model.kv_heads * model.head_dim * kv.bits / 8
     ops = 2 * (model.layer_params + model.head_params)
