@@ -77,20 +77,20 @@ def _predict(arguments: argparse.Namespace) -> int:
         runtime=arguments.runtime,
     )
 
-    def known(read: Callable[[str], Any], quantity: str) -> Any:
+    def known(read: Callable[..., Any], *arguments: Any) -> Any:
         """None where a value rests on an unpublished figure."""
         try:
-            return read(quantity)
+            return read(*arguments)
         except UnknownFigure:
             return None
 
     rates = ("decode_tok_s", "prefill_tok_s", "ttft_s")
-    energy = known(lambda _: energy_per_token(estimate), "energy")
+    energy = known(energy_per_token, estimate)
     report = {
         **{name: known(estimate.value, name) for name in rates},
         "memory_B": estimate.memory_B,
         "energy_J_per_token": energy,
-        "bottleneck": known(lambda _: estimate.bottleneck, "bottleneck"),
+        "bottleneck": known(lambda: estimate.bottleneck),
         "interval80": {name: known(estimate.interval, name) for name in rates},
     }
     if arguments.json:

@@ -61,9 +61,15 @@ class Engine:
         return self.figure("bandwidth").value
 
     @property
+    def peak_name(self) -> str:
+        """The figure that counts as the peak: peak_int8 where only that is known, else peak_fp16."""
+        published = self.figures.keys() & {"peak_fp16", "peak_int8"}
+        return "peak_int8" if published == {"peak_int8"} else "peak_fp16"
+
+    @property
     def peak(self) -> Figure:
         """Peak arithmetic rate for 16-bit floats, or for 8-bit integers where only that is known."""
-        return self.figure("peak_fp16" if "peak_fp16" in self.figures else "peak_int8")
+        return self.figure(self.peak_name)
 
     def having(self, **figures: Number) -> Engine:
         """This engine with some figures replaced: `engine.having(bandwidth=100e9)`, SI units.

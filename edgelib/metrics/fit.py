@@ -2,9 +2,9 @@
 
     python -m edgelib.metrics.fit     # rewrites data/runtimes.csv and data/unpack.csv, prints errors
 
-Minimised is the mean |ln(predicted / measured)|, first of decode, then of prefill, with a small pull
-towards a prior: what one would expect before measuring. The pull decides where there is no data and
-hardly matters where there is. Method: steps in the logarithm of one constant at a time. Each spread
+Minimised is the mean |ln(predicted / measured)|, first of decode, then of prefill, with a pull
+towards a prior: what one would expect before measuring. The pull decides where there is no data, and
+still counts where rows are few. Method: steps in the logarithm of one constant at a time. Each spread
 is the 80th percentile of the error on sources that were held out, one at a time.
 """
 

@@ -15,7 +15,6 @@ from edgelib.hardware.device import KINDS
 from edgelib.metrics.fit import CONSTANTS, RUNTIMES, Constant, Floats, held_out, observe
 from edgelib.metrics.validate import read_cases
 
-ALL = tuple(name for names in RUNTIMES.values() for name in names)
 CPU_ONLY = ("fabric", "thread_scaling", "kernel_factor", "cycles_per_bit", "class_cycles")
 RUNGS = (
     "bandwidth / bytes",

@@ -99,8 +99,7 @@ class Estimate:
             given["ops_per_cycle"] = Given(lanes, "OP", why)
         else:
             given["unpack_s"] = Given(0.0, "s", "weights are unpacked while others are being read")
-            published = unit.figures.keys() & {"peak_fp16", "peak_int8"}
-            given["peak"] = _figure(unit, "peak_int8" if published == {"peak_int8"} else "peak_fp16")
+            given["peak"] = _figure(unit, unit.peak_name)
         unpublished = {name for name, leaf in given.items() if type(leaf) is Unpublished}
         batch = self.request["batch"]
         one = np.all(batch == 1) if isinstance(batch, np.ndarray) else batch == 1

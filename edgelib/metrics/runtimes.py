@@ -95,13 +95,13 @@ def runtime_of(software: str, on: Engine) -> Runtime:
 
     Software that is not known here gets the usual constants of the engine.
     """
-    of_kind = [r for r in _table().values() if r.kind == on.kind]
+    of_kind = {r.name: r for r in _table().values() if r.kind == on.kind}
+    default = usual(on)
     for words, names in _SOFTWARE:
-        if re.search(words, software.lower()):
-            for known in sorted(of_kind, key=lambda r: r.name != usual(on)):
-                if known.name in names:
-                    return known
-    return _table()[usual(on)]
+        fitting = [name for name in (default, *of_kind) if name in names]
+        if fitting and re.search(words, software.lower()):
+            return of_kind[fitting[0]]
+    return of_kind[default]
 
 
 def runtime(name: str, on: Engine) -> Runtime:
