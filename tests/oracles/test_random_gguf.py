@@ -9,18 +9,7 @@ from edgelib.hardware import engine
 from edgelib.metrics import predict
 from edgelib.workloads import Transformer, transformer
 from edgelib.workloads.random_gguf import FORMATS, write_random_gguf
-
-TINY = Transformer(
-    "tiny",
-    layers=2,
-    d_model=256,
-    heads=4,
-    kv_heads=2,
-    head_dim=64,
-    d_ff=512,
-    vocab=300,
-    vector_params=5 * 256,
-)
+from tests.tiny import TINY
 
 
 def read(path, model, weights, **options):

@@ -20,19 +20,7 @@ from edgelib.metrics.engine_run import (
     stored_runs,
 )
 from edgelib.units import MIB
-from edgelib.workloads import Transformer
-
-TINY = Transformer(
-    "tiny",
-    layers=2,
-    d_model=256,
-    heads=4,
-    kv_heads=2,
-    head_dim=64,
-    d_ff=512,
-    vocab=300,
-    vector_params=5 * 256,
-)
+from tests.tiny import TINY
 
 
 @pytest.fixture(autouse=True)
