@@ -1,4 +1,4 @@
-"""The command line: `edgelib predict | validate | probe | exercises build | check`; each takes --json."""
+"""The command line: `edgelib predict | validate | probe | exercises | check | grade`; each takes --json."""
 
 from __future__ import annotations
 
@@ -57,7 +57,17 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("notebook", type=Path)
     check.set_defaults(run=_check)
 
-    for command in (predict, validate, probe, exercises, check):
+    grade = commands.add_parser("grade", help="grade FOLDER/<student>/exN.ipynb, each in a sandbox")
+    grade.add_argument("folder", type=Path, nargs="?", metavar="FOLDER")
+    grade.add_argument("--secret-file", type=Path, help="the course's secret, at least 16 random bytes")
+    grade.add_argument("--out", type=Path, default=Path("grades.csv"), help="the table of marks")
+    grade.add_argument("-j", dest="processes", type=int, default=1, metavar="N", help="submissions at a time")
+    grade.add_argument("--scheduler", metavar="ADDRESS", help="a dask.distributed scheduler to grade on")
+    grade.add_argument("--explain", metavar="STUDENT", help="print why this student has these marks")
+    grade.add_argument("--self-test", action="store_true", help="see whether grading is safe on this machine")
+    grade.set_defaults(run=_grade, parser=grade)
+
+    for command in (predict, validate, probe, exercises, check, grade):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -149,6 +159,24 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(map(str, results)))
     return 0
+
+
+def _grade(arguments: argparse.Namespace) -> int:
+    from edgelib.grading import command
+
+    if arguments.self_test:
+        return command.run_self_test(arguments.json)
+    if arguments.folder is None or arguments.secret_file is None:
+        arguments.parser.error("FOLDER and --secret-file are required (or --self-test)")
+    return command.run(
+        arguments.folder,
+        arguments.secret_file,
+        arguments.out,
+        arguments.processes,
+        arguments.scheduler,
+        arguments.explain,
+        arguments.json,
+    )
 
 
 if __name__ == "__main__":

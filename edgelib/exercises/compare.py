@@ -6,6 +6,7 @@ A number is an int or a float, never a bool; NaN equals nothing; a list matches 
 from __future__ import annotations
 
 import sys
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ class Malformed(ValueError):
 
 
 def plain(answer: Any, depth: int = 0) -> Plain:
-    """`answer` as data that JSON can hold, NaN and infinity included; numpy arrays become lists.
+    """`answer` as data that JSON can hold, NaN and infinity included; arrays become lists, dataclasses dicts.
 
     Raises
     ------
@@ -34,6 +35,8 @@ def plain(answer: Any, depth: int = 0) -> Plain:
             raise Malformed(f"numpy data of type {answer.dtype}")
         # longdouble has no plain form of its own
         return (answer.astype(float) if answer.dtype.kind == "f" else answer).tolist()
+    if is_dataclass(answer) and not isinstance(answer, type):
+        answer = {field.name: getattr(answer, field.name) for field in fields(answer)}
     if type(answer) in (list, tuple, dict) and depth == _DEEPEST:
         raise Malformed(f"lists nested more than {_DEEPEST} deep")
     if type(answer) in (list, tuple):

@@ -21,6 +21,7 @@ from typing import Any
 from edgelib.exercises.blocks import replace_solutions, solution_cells
 from edgelib.exercises.compare import Malformed, Plain, agrees, describe, plain
 from edgelib.exercises.outcome import PASSED, Message, Outcome, outcome, record
+from edgelib.exercises.verdict import Unjudgeable, judge_named
 
 SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"  # in a checkout; a lecturer may withhold it
 
@@ -60,6 +61,14 @@ class Part:
         return Message(f"{self.name}: one solution", code=code)
 
 
+class _Ended(Exception):
+    """A check that a learner's own function ended."""
+
+    def __init__(self, result: Outcome) -> None:
+        super().__init__(result.title)
+        self.outcome = result
+
+
 class CheckedPart(Part):
     """A part that public inputs can check."""
 
@@ -80,6 +89,8 @@ class CheckedPart(Part):
     def _judge(self, answer: Any) -> Outcome:
         if answer is None or answer is Ellipsis:
             return self._not_attempted()
+        if self._data["kind"] == "plan":
+            return self._score(answer)
         if self._data["kind"] == "value":
             attempt, returned = self.answer, "is"
         elif callable(answer):
@@ -89,6 +100,8 @@ class CheckedPart(Part):
                 f"check() takes the function itself: write {self.name}.check({self.answer}), without a call."
             )
             return outcome(self.name, "error", text)
+        if self._data["kind"] == "policy":
+            return self._score(self._as_policy(answer))
 
         values: list[Plain] = []
         for example in self._data["public"]:
@@ -107,6 +120,44 @@ class CheckedPart(Part):
                 return outcome(self.name, "error", text, f"Expected: {self._data['returns']}.")
             values.append(plain(value))
         return self._compare(values, returned)
+
+    def _as_policy(self, answer: Callable[..., Any]) -> Callable[..., Plain]:
+        """The learner's function as a judge may call it; what goes wrong in it ends the check."""
+
+        def policy(**arguments: Any) -> Plain:
+            called = self._call(answer, f"{self.answer}({_call_text(arguments)})", arguments)
+            if isinstance(called, Outcome):
+                raise _Ended(called)
+            try:
+                return plain(called[0])
+            except Malformed as error:
+                raise Unjudgeable(
+                    f"{self.answer} returned {error}; expected {self._data['returns']}"
+                ) from None
+
+        return policy
+
+    def _score(self, answer: Any) -> Outcome:
+        """What the judge says of a plan or policy on the public instances."""
+        judge = judge_named(self._data["judge"])
+        try:
+            data = plain(answer) if self._data["kind"] == "plan" else answer
+            verdicts = [
+                judge(data, **copy.deepcopy(example["arguments"])) for example in self._data["public"]
+            ]
+        except _Ended as ended:
+            return ended.outcome
+        except Malformed as error:
+            text = f"{self.answer} is {error}."
+            return outcome(self.name, "error", text, f"Expected: {self._data['returns']}.")
+        except Unjudgeable as error:
+            return outcome(self.name, "error", str(error))
+        worst = min(verdicts, key=lambda verdict: verdict.score)
+        if worst.score == 1:
+            return outcome(self.name, PASSED, *worst.lines, "Grades come from other instances.")
+        codes = {code for verdict in verdicts for code in verdict.codes}
+        messages = [mutant["message"] for mutant in self._data["mutants"] if mutant["code"] in codes]
+        return outcome(self.name, "wrong", *worst.lines, *messages, f"Stuck? {self.name}.hint()")
 
     def _unfit(self, value: Any, expected: Plain) -> str | None:
         """What `value` is, where it cannot be compared with what is expected."""

@@ -17,8 +17,9 @@ import nbformat
 
 from edgelib.exercises.blocks import replace_solutions, solution_cells
 from edgelib.exercises.compare import agrees, plain
+from edgelib.exercises.verdict import judge_named
 from edgelib.grading.load import ROOT, load_spec, sources
-from edgelib.grading.spec import Compared, Exercise, Mutant, Open, Part
+from edgelib.grading.spec import Compared, Exercise, Judged, Mutant, Open, Part, Plan
 
 
 def main(check: bool, root: Path = ROOT) -> int:
@@ -133,6 +134,8 @@ def data_text(exercise: Exercise) -> str:
 def _part_data(part: Part | Open) -> dict[str, Any]:
     if isinstance(part, Open):
         return {"kind": part.kind, "hints": list(part.hints)}
+    if isinstance(part, Judged):
+        return _judged_data(part)
     if not isinstance(part, Compared):
         raise ValueError(f"part {part.name}: nothing is known about public data of kind {part.kind!r}")
     expected = [plain(part.reference(**arguments)) for arguments in part.public]
@@ -160,3 +163,31 @@ def _part_data(part: Part | Open) -> dict[str, Any]:
 
 def _mutant_values(part: Compared, mutant: Mutant) -> list[Any]:
     return [plain(mutant.answer(**arguments)) for arguments in part.public]
+
+
+def _judged_data(part: Judged) -> dict[str, Any]:
+    """Public instances of a plan or policy; the judge has to see the reference and each mutant as it is."""
+    judge = judge_named(part.judge)
+
+    def verdicts(maker: Any) -> list[Any]:
+        answer = plain(maker()) if isinstance(part, Plan) else maker
+        return [judge(answer, **arguments) for arguments in part.public]
+
+    if any(verdict.score < 1 for verdict in verdicts(part.reference)):
+        raise ValueError(f"part {part.name}: the reference does not earn full marks on the public instances")
+    for mutant in part.mutants:
+        seen = verdicts(mutant.answer)
+        if all(verdict.score == 1 for verdict in seen):
+            raise ValueError(f"part {part.name}: mutant {mutant.name!r} earns full marks in public")
+        if not any(mutant.code in verdict.codes for verdict in seen):
+            raise ValueError(f"part {part.name}: the judge does not see {mutant.code!r} in {mutant.name!r}")
+    return {
+        "kind": part.kind,
+        "answer": part.answer,
+        "unit": part.unit,
+        "returns": part.returns,
+        "judge": part.judge,
+        "public": [{"arguments": arguments} for arguments in part.public],
+        "mutants": [{"code": mutant.code, "message": mutant.message} for mutant in part.mutants],
+        "hints": list(part.hints),
+    }

@@ -4,10 +4,11 @@
 | --- | --- | --- |
 | `Value` | a value | comparison with `reference()` |
 | `Function` | a function | comparison with `reference(**arguments)` on every instance |
+| `Plan` | a plan (a dict or dataclass) | a judge of `edgelib.exercises.judges`, on every instance |
+| `Policy` | a function | a judge that calls it many times, on every instance |
 | `Open` | prose | a person |
 
-Every part names its misconceptions (mutants) and grades its hints. A further kind of part is a further
-class beside these, with its own judge in place of `reference` and `tolerance`.
+Every part names its misconceptions (mutants) and grades its hints.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Mutant:
     name: str
     answer: Callable[..., Any]
     message: str
+    code: str = ""  # of a plan or policy: the diagnosis of the judge that this message explains
 
 
 def no_arguments(_: np.random.Generator) -> list[Arguments]:
@@ -88,6 +90,37 @@ class Function(Compared):
     """The answer is a function of named arguments."""
 
     kind = "function"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged(Part):
+    """A part that many answers solve: a judge of the library scores each on its merits.
+
+    judge : "module.function" in `edgelib.exercises.judges`; called with the answer and an instance.
+    reference : of a plan, a function without arguments that makes one; of a policy, the policy.
+    A mutant's `answer` is of the same form; its `code` is among those of the judge's verdict on it.
+    """
+
+    judge: str
+    reference: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        codes = [mutant.code for mutant in self.mutants]
+        if not all(codes) or len(set(codes)) < len(codes):
+            raise ValueError(f"part {self.name}: mutant codes {codes}; expected one for each, all different")
+
+
+class Plan(Judged):
+    """The answer is a plan: plain data."""
+
+    kind = "plan"
+
+
+class Policy(Judged):
+    """The answer is a function that a simulator calls again and again."""
+
+    kind = "policy"
 
 
 @dataclass(frozen=True, kw_only=True)

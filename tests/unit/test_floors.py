@@ -30,6 +30,8 @@ FLOORS = {
 }
 # A floor below is not enough here: kernels know no device, the grader draws nothing.
 FORBIDDEN = {("kernels", "hardware"), ("grading", "explore")}
+# Models of silicon read instructions: a packet checker, a lock in a loop of atomics.
+NEIGHBOURS = {("hardware", "isa")}
 OUTSIDE = {"solutions", "exercises", "tests", "book"}
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in LIBRARY.rglob("*.py"))
 
@@ -62,8 +64,8 @@ def violations(part: str, source: str, package: str = "edgelib") -> set[str]:
     """What a source in `part` imports against the rules."""
     wrong = set()
     for used in parts(source, package) - {part}:
-        same_ground = FLOORS[used] == FLOORS[part] == 0
-        if (FLOORS[used] >= FLOORS[part] and not same_ground) or (part, used) in FORBIDDEN:
+        beside = FLOORS[used] == FLOORS[part] == 0 or (part, used) in NEIGHBOURS
+        if (FLOORS[used] >= FLOORS[part] and not beside) or (part, used) in FORBIDDEN:
             wrong.add(used)
     return wrong | ({name.split(".")[0] for name in imports(source, package)} & OUTSIDE)
 
@@ -103,6 +105,8 @@ def test_notebooks_and_texts_never_import_the_grader() -> None:
         ("hardware", "from edgelib.hardware.device import Engine", set()),
         ("hardware", "import edgelib.metrics.predict", {"metrics"}),
         ("hardware", "from edgelib import workloads", {"workloads"}),
+        ("hardware", "from edgelib.isa import neon", set()),
+        ("isa", "from edgelib.hardware import cache", {"hardware"}),
         ("hardware", "from .metrics import predict", {"metrics"}),
         ("metrics", "def f():\n    from edgelib.explore.scene import Scene", {"explore"}),
         ("metrics", "import importlib\nimportlib.import_module('edgelib.cli')", {"cli"}),

@@ -1,0 +1,149 @@
+"""Hostile code earns nothing, reads nothing, and costs nobody else a mark."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from edgelib.grading import sandbox, seccomp
+from edgelib.grading.cgroup import Group
+from edgelib.grading.grade import BUDGET_S, ExerciseMark, grade
+from edgelib.grading.sandbox import GraderFault, Sandbox, bwrap_command
+from edgelib.grading.selftest import self_test
+from edgelib.grading.submission import Cell
+from tests.grading.hostile import ATTACKS, DOUBLE, SECRET, TRIPLE, tasks
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less patience, so that the attacks that hang take less of everybody's time."""
+    for name, seconds in (("CELL_S", 0.8), ("CALL_S", 0.6), ("ANSWER_S", 1.4)):
+        monkeypatch.setattr(sandbox, name, seconds)
+
+
+@pytest.fixture(scope="module")
+def contained() -> None:
+    """Attacks are started only where harmless probes show that they are contained."""
+    assert [check for check in self_test() if not check.passed] == []
+
+
+def marks(result: list[ExerciseMark]) -> dict[str, float]:
+    return {f"{one.exercise}.{name}": part.mark for one in result for name, part in one.parts.items()}
+
+
+def test_an_honest_student_gets_full_marks() -> None:
+    result = grade(tasks([DOUBLE, TRIPLE]), SECRET, "ann")
+    assert marks(result) == {"one.a": 1, "one.b": 1, "two.a": 1}
+    assert not any(one.flags for one in result)
+
+
+@pytest.mark.usefixtures("contained", "impatient")
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_earns_nothing_and_costs_nobody_else(attack: str, place: str) -> None:
+    hostile = Cell(ATTACKS[attack], "triple")
+    start = time.monotonic()
+    result = grade(tasks([hostile, DOUBLE] if place == "before" else [DOUBLE, hostile]), SECRET, "eve")
+    seconds = time.monotonic() - start
+    assert marks(result) == {"one.a": 1, "one.b": 0, "two.a": 1}
+    assert seconds < BUDGET_S + sandbox.ANSWER_S + 2
+
+
+def test_a_later_cell_cannot_spoil_an_answer() -> None:
+    spoil = Cell("import builtins\nbuiltins.float = builtins.print = None\ndouble.__code__ = triple.__code__")
+    assert marks(grade(tasks([DOUBLE, TRIPLE, spoil]), SECRET, "ann"))["one.a"] == 1
+
+
+def test_what_is_defined_further_down_counts() -> None:
+    uses = Cell("def double(x):\n    return helper(x)", "double")
+    helper = Cell("def helper(x):\n    return 2 * x")
+    assert marks(grade(tasks([uses, TRIPLE, helper]), SECRET, "ann"))["one.a"] == 1
+
+
+def test_the_last_definition_counts() -> None:
+    wrong = Cell("def double(x):\n    return 0", "double")
+    assert marks(grade(tasks([wrong, TRIPLE, DOUBLE]), SECRET, "ann"))["one.a"] == 1
+    assert marks(grade(tasks([DOUBLE, TRIPLE, wrong]), SECRET, "ann"))["one.a"] == 0
+
+
+def test_a_deleted_answer_is_not_attempted_and_a_cell_without_metadata_is_found() -> None:
+    result = grade(tasks([Cell(DOUBLE.source)]), SECRET, "ann")
+    assert marks(result) == {"one.a": 1, "one.b": 0, "two.a": 1}
+    assert result[0].parts["b"].status == "not attempted"
+
+
+def test_lines_for_the_shell_do_not_stop_an_answer() -> None:
+    cell = Cell("%timeit 1\n!ls\n?double\n" + DOUBLE.source, "double")
+    assert marks(grade(tasks([cell]), SECRET, "ann"))["one.a"] == 1
+
+
+def test_without_hello_it_is_the_graders_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "bwrap_command", lambda inner, fd: ["/bin/sh", "-c", "echo no >&2; exit 3"])
+    with pytest.raises(GraderFault, match=r"did not start.*no"):
+        grade(tasks([DOUBLE]), SECRET, "ann")
+
+
+def test_a_silent_sandbox_is_the_graders_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "bwrap_command", lambda inner, fd: ["/bin/sleep", "1000"])
+    monkeypatch.setattr(sandbox, "HELLO_S", 0.2)
+    with pytest.raises(GraderFault, match="did not start"):
+        Sandbox()
+
+
+def test_without_bubblewrap_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(GraderFault, match="bubblewrap is not installed"):
+        bwrap_command(["true"], None)
+
+
+@pytest.mark.usefixtures("contained")
+def test_nothing_is_left_behind() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    groups = sorted(Path("/sys/fs/cgroup").glob("*/edgelib-*"))
+    grade(tasks([Cell(ATTACKS["fork bomb"], "triple")]), SECRET, "eve")
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert sorted(Path("/sys/fs/cgroup").glob("*/edgelib-*")) == groups
+
+
+def test_the_self_test_fails_without_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its probes are harmless, so they may succeed once: else they would prove nothing."""
+    monkeypatch.setattr(sandbox, "bwrap_command", lambda inner, fd: inner)
+    monkeypatch.setattr(seccomp, "supported", lambda: False)
+    seen = {check.name: check.passed for check in self_test()}
+    assert seen["an honest answer gets its mark"]
+    assert not seen["solutions are out of sight"] and not seen["the system is read-only"]
+
+
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/aarch64-linux-gnu/include/asm-generic/unistd.h"),
+}
+
+
+@pytest.mark.parametrize("column", [0, 1], ids=list(HEADERS))
+def test_numbers_of_system_calls_are_those_of_the_kernel_headers(column: int) -> None:
+    path = list(HEADERS.values())[column]
+    if not path.is_file() and "CI" not in os.environ:
+        pytest.skip(f"no kernel headers here: {path}")
+    found = {}
+    for line in path.read_text().splitlines():
+        words = line.split()
+        if len(words) >= 3 and words[0] == "#define" and words[1].startswith("__NR") and words[2].isdigit():
+            found[words[1].removeprefix("__NR3264_").removeprefix("__NR_")] = int(words[2])
+    for name, numbers in seccomp._CALLS.items():
+        assert numbers[column] == found.get(name), name
+
+
+def test_a_group_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
+    assert Group.create("x", root=tmp_path / "none") is None
+
+
+def test_a_group_of_version_2(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").touch()
+    group = Group.create("x", root=tmp_path)
+    assert group is not None and len(group.folders) == 1
+    assert (group.folders[0] / "memory.max").read_text() == str(1536 << 20)
+    assert (group.folders[0] / "pids.max").read_text() == "64"
