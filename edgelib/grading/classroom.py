@@ -54,7 +54,7 @@ def submissions(folder: Path, exercises: list[str]) -> list[Submission]:
         if entry.is_symlink() and entry.is_dir():
             problem = dict.fromkeys(exercises, "the student's folder is a symbolic link; it is not followed")
             found.append(Submission(printable(entry.name), {}, problem))
-        elif entry.is_dir() and not entry.name.startswith("."):
+        elif entry.is_dir() and entry.name != ".ipynb_checkpoints":
             found.append(_read(Path(entry.path), exercises))
     if not found:
         raise ValueError(f"FOLDER = {str(folder)!r} holds no folders; expected FOLDER/<student>/exN.ipynb")

@@ -39,13 +39,15 @@ def read_file(path: Path) -> bytes:
         raise
     except OSError as error:
         raise Unreadable(f"cannot be opened ({error.strerror}); a symbolic link is not followed") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable("is not a regular file")
         if status.st_size > LARGEST_B:
             raise Unreadable(f"has {status.st_size >> 20} MiB; at most {LARGEST_B >> 20} are read")
-        return file.read(LARGEST_B + 1)
+        return os.read(descriptor, LARGEST_B)
+    finally:
+        os.close(descriptor)
 
 
 def code_cells(content: bytes) -> list[Cell]:

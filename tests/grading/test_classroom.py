@@ -1,0 +1,398 @@
+"""A class is graded once, whatever happens in between; names and files of any kind are survived."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from edgelib.grading import classroom, command, report
+from edgelib.grading.classroom import Graded, grade_class, grade_student, printable, submissions
+from edgelib.grading.load import ROOT
+from edgelib.grading.results import Results
+from edgelib.grading.sandbox import GraderFault
+from edgelib.grading.similarity import similar
+from edgelib.grading.submission import LARGEST_B, Cell, Unreadable, code_cells, read_file
+
+SECRET = b"0123456789abcdef"
+RELEASED = (ROOT / "exercises" / "ex2.ipynb").read_bytes()
+
+
+def notebook(answers: dict[str, str]) -> bytes:
+    """Exercise 2 with these answer cells filled in."""
+    content = nbformat.reads(RELEASED.decode(), as_version=4)
+    for cell in content.cells:
+        name = cell.metadata.get("edge", {}).get("answer")
+        if name in answers:
+            cell.source = answers[name]
+    return nbformat.writes(content).encode()
+
+
+@pytest.fixture(scope="module")
+def right() -> dict[str, str]:
+    return {
+        "tps_bound": "def tps_bound(parameters, weight_bits, bandwidth):\n"
+        "    return 8 * bandwidth / parameters / weight_bits",
+        "weight_bits": "weight_bits = 16",
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, right: dict[str, str]) -> Path:
+    """Ann answers two of the parts, Bob none, Cem nothing at all."""
+    for name, content in {"ann": notebook(right), "bob": RELEASED}.items():
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "ex2.ipynb").write_bytes(content)
+    (tmp_path / "class" / "cem").mkdir()
+    return tmp_path / "class"
+
+
+def table(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def parts_of_ex2() -> int:
+    return len(classroom.course()["ex2"][0].parts) - 1  # the last one is prose
+
+
+def run(folder: Path, *more: str, out: str = "grades.csv") -> subprocess.CompletedProcess[str]:
+    secret = folder.parent / "secret"
+    secret.write_bytes(SECRET + b"\n")
+    arguments = ["grade", str(folder), "--secret-file", str(secret), "--out", str(folder.parent / out), *more]
+    return subprocess.run([sys.executable, "-m", "edgelib", *arguments], capture_output=True, text=True)
+
+
+def test_from_a_folder_to_a_table(folder: Path) -> None:
+    done = run(folder, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["graded"] == 3 and summary["faults"] == {} and summary["pages"] == 3
+    rows = table(folder.parent / "grades.csv")
+    assert list(next(iter(rows.values()))) == ["student", *report.EXERCISES, "total", "flags"]
+    assert float(rows["ann"]["ex2"]) == pytest.approx(200 / parts_of_ex2(), abs=0.01)
+    assert rows["bob"]["ex2"] == "0" and rows["cem"]["ex2"] == "0"
+    assert "ex2: not handed in" in rows["cem"]["flags"] and "ex2" not in rows["bob"]["flags"]
+    assert [row for row in rows["ann"] if row.startswith("ex") and rows["ann"][row] == ""] == [
+        name for name in report.EXERCISES if name not in classroom.course()
+    ]
+    with (folder.parent / "grades.canvas.csv").open(newline="") as file:
+        canvas = list(csv.DictReader(file))
+    assert canvas[0]["Student"] == "Points Possible" and canvas[0]["ex2"] == "100"
+    assert {row["SIS Login ID"]: row["ex2"] for row in canvas[1:]} == {n: rows[n]["ex2"] for n in rows}
+    with (folder.parent / "grades.moodle.csv").open(newline="") as file:
+        assert {row["Username"]: row["ex2"] for row in csv.DictReader(file)} == {
+            n: rows[n]["ex2"] for n in rows
+        }
+    explained = run(folder, "--explain", "ann")
+    assert explained.returncode == 0 and "expected 16" in explained.stdout
+    assert run(folder, "--explain", "nobody").returncode == command.REFUSED
+
+
+def test_serial_parallel_and_two_dask_workers_give_the_same_marks(
+    folder: Path, right: dict[str, str]
+) -> None:
+    from distributed import LocalCluster
+
+    for number in range(4):
+        (folder / f"more{number}").mkdir()
+        some = dict(list(right.items())[number % 2 :])
+        (folder / f"more{number}" / "ex2.ipynb").write_bytes(notebook(some))
+    serial = grade_class(folder, SECRET, folder.parent / "1.sqlite")
+    parallel = grade_class(folder, SECRET, folder.parent / "2.sqlite", processes=2)
+    local: Any = LocalCluster
+    with local(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        dask = grade_class(folder, SECRET, folder.parent / "3.sqlite", scheduler=cluster.scheduler_address)
+    assert serial == parallel == dask and len(serial.results) == 7
+
+
+def test_a_killed_grader_goes_on_and_gives_the_same_bytes(folder: Path) -> None:
+    for number in range(10):
+        (folder / f"s{number}").mkdir()
+        (folder / f"s{number}" / "ex2.ipynb").write_bytes((folder / "ann" / "ex2.ipynb").read_bytes())
+    assert run(folder, out="whole.csv").returncode == 0
+    database = folder.parent / "killed.sqlite"
+    rng, seen = random.Random(7), 0
+    for _ in range(4):
+        arguments = ["grade", str(folder), "--secret-file", str(folder.parent / "secret")]
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "edgelib",
+                *arguments,
+                "--out",
+                str(folder.parent / "killed.csv"),
+                "-j",
+                "2",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(rng.uniform(1.0, 3.0))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if database.is_file():
+            now = _count(database)
+            assert now >= seen, "a result was lost"
+            seen = now
+    assert run(folder, out="killed.csv").returncode == 0
+    assert (folder.parent / "killed.csv").read_bytes() == (folder.parent / "whole.csv").read_bytes()
+
+
+def _count(database: Path) -> int:
+    connection = sqlite3.connect(database)
+    try:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'result'").fetchall()
+        return int(connection.execute("SELECT count(*) FROM result").fetchone()[0]) if tables else 0
+    finally:
+        connection.close()
+
+
+def test_nothing_is_graded_twice_and_a_change_is_graded_again(
+    folder: Path, right: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = grade_class(folder, SECRET, folder.parent / "g.sqlite")
+    (folder / "bob" / "ex2.ipynb").write_bytes(notebook(right))
+    graded: list[str] = []
+    grade_class(
+        folder, SECRET, folder.parent / "g.sqlite", progress=lambda done, everyone, name: graded.append(name)
+    )
+    assert graded == ["bob"]
+    other = grade_class(folder, b"another secret of it", folder.parent / "g.sqlite")
+    assert other.results["ann"]["total"] == first.results["ann"]["total"]
+
+
+def test_a_fault_of_the_grader_is_no_zero(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graded = Graded({}, {"ann": "the sandbox did not start"})
+    files = report.write_tables(graded, folder.parent / "f.csv")
+    row = table(files[0])["ann"]
+    assert row["ex2"] == row["total"] == "" and "grader fault" in row["flags"]
+
+
+def test_without_a_sandbox_it_refuses_and_says_what_to_do(folder: Path) -> None:
+    secret = folder.parent / "secret"
+    secret.write_bytes(SECRET)
+    arguments = ["grade", str(folder), "--secret-file", str(secret), "--out", str(folder.parent / "g.csv")]
+    environment = {**os.environ, "PATH": "/nowhere"}
+    done = subprocess.run(
+        [sys.executable, "-m", "edgelib", *arguments], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == command.REFUSED
+    assert "apt install bubblewrap" in done.stderr and not (folder.parent / "g.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("short secret", "at least 16"),
+        ("no secret", "secret"),
+        ("no folder", "is no folder"),
+        ("empty folder", "holds no folders"),
+        ("foreign database", "move it away"),
+        ("no processes", "-j"),
+    ],
+)
+def test_bad_input_is_refused_by_name(change: str, message: str, folder: Path) -> None:
+    secret, out, processes = folder.parent / "secret", folder.parent / "g.csv", 1
+    secret.write_bytes(b"short" if change == "short secret" else SECRET)
+    if change == "no secret":
+        secret.unlink()
+    if change == "foreign database":
+        out.with_suffix(".sqlite").write_bytes(b"this is not a database at all, but long enough" * 50)
+    if change == "no processes":
+        processes = 0
+    if change in ("no folder", "empty folder"):
+        folder = folder.parent / "other"
+        if change == "empty folder":
+            folder.mkdir()
+    arguments = ["--secret-file", str(secret), "--out", str(out), "-j", str(processes)]
+    done = subprocess.run(
+        [sys.executable, "-m", "edgelib", "grade", str(folder), *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == command.REFUSED and message in done.stderr and "Traceback" not in done.stderr
+
+
+# ---------------------------------------------------------------- files
+
+
+def handed_in(path: Path) -> dict[str, Any]:
+    (one,) = submissions(path.parent, ["ex2"])
+    result: dict[str, Any] = grade_student(one, SECRET)["exercises"]["ex2"]
+    return result
+
+
+BAD_FILES = {
+    "empty": b"",
+    "no JSON": b"{",
+    "no notebook": b"[1, 2]",
+    "no cells": b'{"cells": 3}',
+    "deep": b"[" * 100_000,
+    "huge number": b'{"cells": ' + b"9" * 10_000 + b"}",
+    "cells of no kind": json.dumps({"cells": [1, None, [], {"cell_type": "code", "source": {}}]}).encode(),
+    "binary": bytes(range(256)) * 10,
+    "too many cells": json.dumps({"cells": [{}] * 5000}).encode(),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_damaged_file_is_a_flag(kind: str, tmp_path: Path) -> None:
+    student = tmp_path / "eve"
+    student.mkdir()
+    (student / "ex2.ipynb").write_bytes(BAD_FILES[kind])
+    result = handed_in(student)
+    assert result["percent"] == 0 and len(result["flags"]) == 1 and result["parts"] == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_every_unicode_encoding_is_read(encoding: str, tmp_path: Path, right: dict[str, str]) -> None:
+    student = tmp_path / "ann"
+    student.mkdir()
+    (student / "ex2.ipynb").write_bytes(notebook(right).decode().encode(encoding))
+    assert handed_in(student)["percent"] > 0
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nowhere", "folder", "pipe", "large", "device"])
+def test_what_is_no_regular_file_is_not_opened(kind: str, tmp_path: Path, right: dict[str, str]) -> None:
+    student, secret = tmp_path / "eve", tmp_path / "secret"
+    student.mkdir()
+    secret.write_bytes(notebook(right))
+    path = student / "ex2.ipynb"
+    if kind == "link":
+        path.symlink_to(secret)
+    elif kind == "link to nowhere":
+        path.symlink_to(tmp_path / "nowhere")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(LARGEST_B + 1)
+    with pytest.raises(Unreadable):
+        read_file(path)
+
+
+def test_a_student_who_is_a_link_is_not_followed(folder: Path) -> None:
+    (folder / "eve").symlink_to(folder / "ann")
+    rows = grade_class(folder, SECRET, folder.parent / "g.sqlite").results
+    assert rows["eve"]["total"] == 0 and "symbolic link" in rows["eve"]["exercises"]["ex2"]["flags"][0]
+
+
+NAMES = [
+    "=cmd|' /C calc'!A0",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\tx",
+    "..%2f..%2fetc",
+    "<script>alert(1)</script>",
+    "a, b; c",
+    '"quoted"',
+    "名前",
+    "e\u0301",
+    "con",
+    "x" * 200,
+    b"\xff\xfe".decode("utf-8", "surrogateescape"),
+    "new\nline",
+]
+
+
+def test_names_of_every_kind(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / "class" / name).mkdir(parents=True)
+    graded = grade_class(tmp_path / "class", SECRET, tmp_path / "g.sqlite")
+    assert len(graded.results) == len(NAMES)
+    files = report.write_tables(graded, tmp_path / "g.csv")
+    for path in files:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.reader(file):
+                assert not any(text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for text in row)
+    pages = report.write_pages(graded, tmp_path / "pages")
+    assert len({page.name.lower() for page in pages}) == len(NAMES)
+    assert all(page.parent == tmp_path / "pages" and len(page.name) < 255 for page in pages)
+    assert all("<script>" not in page.read_text() for page in pages)
+
+
+def test_printable_names_are_one_spelling() -> None:
+    assert printable("e\u0301") == printable("\u00e9")
+    assert printable(b"\xff".decode("utf-8", "surrogateescape")) == "\\xff"
+
+
+def test_feedback_says_what_and_why(folder: Path) -> None:
+    wrong = notebook({"tps_bound": "def tps_bound(parameters, weight_bits, bandwidth):\n    return 1/0"})
+    (folder / "bob" / "ex2.ipynb").write_bytes(wrong)
+    page = report.page(grade_class(folder, SECRET, folder.parent / "g.sqlite").results["bob"])
+    assert "ZeroDivisionError" in page and "not attempted" in page
+
+
+# ---------------------------------------------------------------- results, similarity
+
+
+def test_results_belong_to_what_they_follow_from(tmp_path: Path) -> None:
+    with Results(tmp_path / "r.sqlite") as results:
+        results.put("ann", "1", {"total": 3})
+        assert results.get("ann", "1") == {"total": 3}
+        assert results.get("ann", "2") is None and results.get("bob", "1") is None
+
+
+LONG = """
+def f(values, scale):
+    total = 0
+    for value in values:
+        if value > scale:
+            total += value / scale
+        else:
+            total -= scale / value
+    return total * {constant}
+"""
+
+
+def test_renamed_copies_are_found_and_other_ideas_are_not() -> None:
+    copied = LONG.replace("total", "t").replace("values", "numbers").replace("value", "v")
+    other = "def f(values, scale):\n    import numpy as np\n    v = np.asarray(values)\n    up = v > scale\n"
+    other += "    return 2 * (np.sum(v[up] / scale) - np.sum(scale / v[~up])) + np.zeros(3).sum()"
+    answers = {"a": {"ann": [Cell(LONG)], "bob": [Cell(copied)], "cem": [Cell(other)]}}
+    (pair,) = similar("ex2", answers, [])
+    assert (pair.first, pair.second, pair.similarity) == ("ann", "bob", 1.0)
+
+
+def test_what_was_released_is_nobodys() -> None:
+    assert similar("ex2", {"a": {"ann": [Cell(LONG)], "bob": [Cell(LONG)]}}, [Cell(LONG)]) == []
+
+
+def test_a_broken_sandbox_during_a_class_is_reported_per_student(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = submissions(folder, ["ex2"])[0]
+    monkeypatch.setattr(classroom, "grade", _fault)
+    with pytest.raises(GraderFault):
+        grade_student(one, SECRET)
+
+
+def _fault(*_: Any) -> Any:
+    raise GraderFault("broken")
+
+
+def test_code_cells_come_in_order() -> None:
+    content = {
+        "cells": [{"cell_type": "code", "source": ["a", "b"]}, {"cell_type": "markdown", "source": "c"}]
+    }
+    assert code_cells(json.dumps(content).encode()) == [Cell("ab")]
