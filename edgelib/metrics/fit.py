@@ -5,7 +5,10 @@
 Minimised is the mean |ln(predicted / measured)|, first of decode, then of prefill, with a pull
 towards a prior: what one would expect before measuring. The pull decides where there is no data, and
 still counts where rows are few. Method: steps in the logarithm of one constant at a time. Each spread
-is the 80th percentile of the error on sources that were held out, one at a time.
+is the 80th percentile of the error on sources that were held out, one at a time: per runtime, and
+together for those of a kind that have fewer than 10 rows each.
+
+A new runtime: add it to RUNTIMES and CONSTANTS, and any row for it to data/runtimes.csv to start from.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from edgelib.metrics.validate import PHASES, Case, read_cases
 DATA = Path(__file__).parents[1] / "data"
 Floats = NDArray[np.float64]
 PULL = 0.1  # weight of one squared ln(constant / prior), in units of the mean error
+FEW = 10  # rows of a runtime, below which its spread is that of all runtimes of its kind with so few
 STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)  # of the logarithm
 
 
@@ -43,7 +47,7 @@ class Constant:
 
 
 CPU = ("llama.cpp", "packed", "lookup")
-RUNTIMES = {"cpu": CPU, "gpu": ("metal", "cuda", "vulkan"), "npu": ("qnn", "rknn")}
+RUNTIMES = {"cpu": CPU, "gpu": ("metal", "cuda", "vulkan", "opencl"), "npu": ("qnn", "rknn")}
 CONSTANTS = (
     # A CPU streams a little over half of the data sheet's bandwidth, and one cluster's port to the
     # memory carries about 100 GB/s (Apple M1 Max: 243 GB/s for two clusters, AnandTech 17024).
@@ -62,11 +66,14 @@ CONSTANTS = (
     Constant("class_cycles", ("codebook",), 1.0),
     # GPUs and NPUs come closer to the data sheet and pay for starting each layer's kernels.
     Constant("read_efficiency", ("metal",), 0.9, 1.0),
-    Constant("layer_s", ("metal",), 1.5e-4),
+    Constant("layer_s", ("metal",), 8e-5),
+    Constant("width_s", ("metal",), 2e-8),  # as much again where a model is 4,096 wide
     Constant("read_efficiency", ("cuda",), 0.85, 1.0),
     Constant("layer_s", ("cuda",), 1e-4),
-    Constant("read_efficiency", ("vulkan",), 0.65, 1.0),
+    Constant("read_efficiency", ("vulkan",), 0.75, 1.0),
     Constant("layer_s", ("vulkan",), 1.5e-4),
+    Constant("read_efficiency", ("opencl",), 0.55, 1.0),
+    Constant("layer_s", ("opencl",), 1.5e-4),
     Constant("read_efficiency", ("rknn",), 0.8, 1.0),
     Constant("layer_s", ("rknn",), 4e-4),
     Constant("read_efficiency", ("qnn",), 0.75, 1.0),
@@ -76,7 +83,7 @@ CONSTANTS = (
     Constant("utilisation", ("packed",), 0.4, 1.0, "prefill"),
     Constant("utilisation", ("metal",), 0.6, 1.0, "prefill"),
     Constant("utilisation", ("cuda",), 0.35, 1.0, "prefill"),
-    Constant("utilisation", ("vulkan",), 0.25, 1.0, "prefill"),
+    Constant("utilisation", ("vulkan", "opencl"), 0.25, 1.0, "prefill"),
     Constant("utilisation", ("rknn",), 0.25, 1.0, "prefill"),
     Constant("prefill_layer_s", ("rknn",), 5e-3, np.inf, "prefill"),
     Constant("utilisation", ("qnn",), 0.2, 1.0, "prefill"),
@@ -185,6 +192,17 @@ def spread(ratio: Floats) -> float:
     return float(np.exp(np.percentile(np.abs(np.log(ratio)), 80)))
 
 
+def spreads(seen: Observations, ratio: Floats, names: Sequence[str]) -> dict[str, float]:
+    """The spread of each of these runtimes; see FEW."""
+    counts = {name: int((seen.runtimes == name).sum()) for name in names}
+    few = [name for name in names if counts[name] < FEW]
+    return {
+        name: spread(ratio[np.isin(seen.runtimes, few if name in few else [name])])
+        for name in names
+        if counts[name] >= FEW or any(counts[other] for other in few)
+    }
+
+
 def report(seen: Observations, unseen: Floats | None = None) -> str:
     """One line: median and 90th percentile of the error on held-out sources and devices.
 
@@ -218,7 +236,6 @@ def main() -> None:
         for phase in PHASES:
             seen = observe(cases, kind, phase)
             unseen = held_out(seen)
-            factor = f"{spread(unseen):.3g}"
             print(f"{kind} {report(seen, unseen)}")
             for constant, value in fit(seen).items():
                 rows = int(seen.uses(constant).sum())
@@ -232,9 +249,11 @@ def main() -> None:
                         }
                     else:
                         runtimes[name][constant.quantity] = f"{value:.3g}"
+            for name, factor in spreads(seen, unseen, RUNTIMES[kind]).items():
+                if phase == "decode" or "utilisation" in runtimes[name]:
+                    runtimes[name][f"{phase}_spread"] = f"{factor:.3g}"
             for name in RUNTIMES[kind]:
                 rows = int((seen.runtimes == name).sum())
-                runtimes[name][f"{phase}_spread"] = factor if rows else ""
                 runtimes[name].setdefault("source", "edgelib.metrics.fit:")
                 runtimes[name]["source"] += f" {rows} {phase} measurements"
     columns = [TEXT[0], TEXT[1], *(f.name for f in fields(Runtime) if f.name not in ("name", *TEXT)), TEXT[2]]

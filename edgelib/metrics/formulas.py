@@ -1,6 +1,7 @@
 """The model of inference on one page: every formula between a device's data sheet and tok/s.
 
-    T_step = max(bytes / sustained bandwidth, operations / (u P), weights x cycles / SIMD rate) + L tau
+    T_step = max(bytes / sustained bandwidth, operations / (u P), weights x cycles / SIMD rate)
+             + layers x (time per layer + time per element x width)
 
 Decode reads every weight, and the keys and values of the context, once per step; a CPU also has to
 unpack each weight. Prefill multiplies every weight with every prompt token. Bandwidth, peak, clock
@@ -111,9 +112,9 @@ def unpack_s(
 
 
 @quantity("s")
-def overhead_s(layers: Number, layer_s: Number) -> Number:
-    """Launches, synchronisation and small operators: a fixed time per layer."""
-    return layers * layer_s
+def overhead_s(layers: Number, layer_s: Number, d_model: Number, width_s: Number) -> Number:
+    """Per layer: launches and synchronisation, and small operators over vectors as wide as the model."""
+    return layers * (layer_s + width_s * d_model)
 
 
 @quantity("s")
@@ -140,9 +141,9 @@ def prefill_ops(
 
 
 @quantity("s")
-def prefill_overhead_s(layers: Number, prefill_layer_s: Number) -> Number:
-    """The fixed time per layer, once per prompt."""
-    return layers * prefill_layer_s
+def prefill_overhead_s(layers: Number, prefill_layer_s: Number, d_model: Number, width_s: Number) -> Number:
+    """The same, once per prompt."""
+    return layers * (prefill_layer_s + width_s * d_model)
 
 
 @quantity("s")

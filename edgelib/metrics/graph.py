@@ -142,7 +142,13 @@ class Graph:
             return value
         if name not in self.formulas:
             choice("quantity", name, [*self.formulas, *known])
-        known[name] = result = self.formulas[name](*[self.value(i, known) for i in self.inputs[name]])
+        arguments = []
+        for i in self.inputs[name]:
+            argument = known[i] if i in known else self.value(i, known)
+            if type(argument) is Unpublished:
+                raise UnknownFigure(argument.message)
+            arguments.append(argument)
+        known[name] = result = self.formulas[name](*arguments)
         return result
 
     def explain(self, name: str, given: Mapping[str, Given | Unpublished]) -> Explanation:

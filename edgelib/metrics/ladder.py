@@ -50,7 +50,12 @@ def ladder() -> tuple[Rung, ...]:
     plain = {}
     for kind, s in seen.items():
         rows = len(s.measured)
-        bare = {"read_efficiency": np.ones(rows), "layer_s": np.zeros(rows), "unpack_s": np.zeros(rows)}
+        bare = {
+            "read_efficiency": np.ones(rows),
+            "layer_s": np.zeros(rows),
+            "width_s": np.zeros(rows),
+            "unpack_s": np.zeros(rows),
+        }
         plain[kind] = replace(s, known={**s.known, **bare, "fabric": np.full(rows, np.inf)})
     bound = np.concatenate([s.ratio({}) for s in plain.values()])
     scaled = bound.copy()

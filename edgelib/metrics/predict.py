@@ -31,13 +31,15 @@ _LANES = {
     "float": (8, "4 float32 multiply-accumulates, as in FMLA"),
 }
 
+_Leaf = tuple[Any, str, str] | Unpublished  # value, unit, source
 
-def _figure(unit: Engine, name: str) -> Given | Unpublished:
+
+def _figure(unit: Engine, name: str) -> _Leaf:
     figure = unit.figures.get(name)
     if figure is None:
         return Unpublished(f"{name} of {unit.name} is unpublished")
     doubt = " (recalled or assumed)" if figure.confidence == "low" else ""
-    return Given(figure.value, figure.unit, figure.source + doubt)
+    return (figure.value, figure.unit, figure.source + doubt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,67 +56,76 @@ class Estimate:
     @cached_property
     def given(self) -> dict[str, Given | Unpublished]:
         """Everything the formulas start from, with unit and source."""
+        return {
+            n: leaf if isinstance(leaf, Unpublished) else Given(*leaf) for n, leaf in self._leaves.items()
+        }
+
+    @cached_property
+    def _leaves(self) -> dict[str, _Leaf]:
+        """What the formulas start from: value, unit, source."""
         model, weights, unit, runtime = self.model, self.weights, self.engine, self.runtime
-        given: dict[str, Given | Unpublished] = {
-            "layer_params": Given(model.layer_params, "", model.source),
-            "embedding_params": Given(model.embedding_params, "", model.source),
-            "head_params": Given(model.head_params, "", model.source),
-            "vector_params": Given(model.vector_params, "", model.source),
-            "layers": Given(model.layers, "", model.source),
-            "heads": Given(model.heads, "", model.source),
-            "kv_heads": Given(model.kv_heads, "", model.source),
-            "head_dim": Given(model.head_dim, "", model.source),
-            "bits": Given(weights.bits, "bit", weights.source),
-            "head_bits": Given(weights.head_bits, "bit", weights.source),
-            "kv_bits": Given(self.kv.bits, "bit", self.kv.source),
+        leaves: dict[str, _Leaf] = {
+            "layer_params": (model.layer_params, "", model.source),
+            "embedding_params": (model.embedding_params, "", model.source),
+            "head_params": (model.head_params, "", model.source),
+            "vector_params": (model.vector_params, "", model.source),
+            "layers": (model.layers, "", model.source),
+            "d_model": (model.d_model, "", model.source),
+            "heads": (model.heads, "", model.source),
+            "kv_heads": (model.kv_heads, "", model.source),
+            "head_dim": (model.head_dim, "", model.source),
+            "bits": (weights.bits, "bit", weights.source),
+            "head_bits": (weights.head_bits, "bit", weights.source),
+            "kv_bits": (self.kv.bits, "bit", self.kv.source),
             "bandwidth": _figure(unit, "bandwidth"),
-            "read_efficiency": Given(runtime.read_efficiency, "", runtime.source),
-            "layer_s": Given(runtime.layer_s, "s", runtime.source),
-            "prefill_layer_s": Given(
+            "read_efficiency": (runtime.read_efficiency, "", runtime.source),
+            "layer_s": (runtime.layer_s, "s", runtime.source),
+            "width_s": (runtime.width_s, "s", runtime.source),
+            "prefill_layer_s": (
                 runtime.layer_s if runtime.prefill_layer_s is None else runtime.prefill_layer_s,
                 "s",
                 runtime.source,
             ),
             "utilisation": Unpublished(f"no measurement gives the utilisation of {runtime.name}")
             if runtime.utilisation is None
-            else Given(runtime.utilisation, "", runtime.source),
+            else (runtime.utilisation, "", runtime.source),
         }
         for name, value in self.request.items():
-            given[name] = Given(value, _REQUEST_UNITS[name], "the request")
+            leaves[name] = (value, _REQUEST_UNITS[name], "the request")
         if runtime.fabric is None:
-            given["fabric"] = given["bandwidth"]
+            leaves["fabric"] = leaves["bandwidth"]
         else:
-            given["fabric"] = Given(runtime.fabric, "B/s", runtime.source)
+            leaves["fabric"] = (runtime.fabric, "B/s", runtime.source)
         if unit.kind == "cpu":
-            given["clock"] = _figure(unit, "clock")
-            given["simd_pipes"] = _figure(unit, "simd_pipes")
-            if "threads" not in given:
-                given["threads"] = _figure(unit, "threads")
-            given["thread_scaling"] = Given(runtime.thread_scaling, "", runtime.source)
-            given["kernel_factor"] = Given(runtime.kernel_factor, "", runtime.source)
+            leaves["clock"] = _figure(unit, "clock")
+            leaves["simd_pipes"] = _figure(unit, "simd_pipes")
+            if "threads" not in leaves:
+                leaves["threads"] = _figure(unit, "threads")
+            leaves["thread_scaling"] = (runtime.thread_scaling, "", runtime.source)
+            leaves["kernel_factor"] = (runtime.kernel_factor, "", runtime.source)
             cycles, source = class_cycles()[weights.unpack_class]
-            given["class_cycles"] = Given(cycles, "cycles", source)
-            given["cycles_per_bit"] = Given(runtime.cycles_per_bit, "cycles", runtime.source)
+            leaves["class_cycles"] = (cycles, "cycles", source)
+            leaves["cycles_per_bit"] = (runtime.cycles_per_bit, "cycles", runtime.source)
             lanes, why = _LANES["float" if weights.unpack_class == "float" else "integer"]
-            given["ops_per_cycle"] = Given(lanes, "OP", why)
+            leaves["ops_per_cycle"] = (lanes, "OP", why)
         else:
-            given["unpack_s"] = Given(0.0, "s", "weights are unpacked while others are being read")
-            given["peak"] = _figure(unit, unit.peak_name)
-        unpublished = {name for name, leaf in given.items() if type(leaf) is Unpublished}
+            leaves["unpack_s"] = (0.0, "s", "weights are unpacked while others are being read")
+            leaves["peak"] = _figure(unit, unit.peak_name)
+        unpublished = {name for name, leaf in leaves.items() if type(leaf) is Unpublished}
         batch = self.request["batch"]
         one = np.all(batch == 1) if isinstance(batch, np.ndarray) else batch == 1
         if unpublished & {"clock", "simd_pipes", "threads"}:
-            given["unpack_s"] = Given(0.0, "s", "clock or pipes unpublished: reading is taken to last longer")
+            leaves["unpack_s"] = (0.0, "s", "clock or pipes unpublished: reading is taken to last longer")
         if unit.kind == "cpu" and runtime.name != "ideal" and one:
-            given["compute_s"] = Given(0.0, "s", "the products of one sequence are part of unpacking")
+            leaves["compute_s"] = (0.0, "s", "the products of one sequence are part of unpacking")
         elif unpublished & {"clock", "simd_pipes", "threads", "peak", "utilisation"} and one:
             # One sequence performs 2 operations per weight read: far left of every published ridge.
-            given["compute_s"] = Given(0.0, "s", "rate unpublished: one sequence is bound by reading")
-        return given
+            leaves["compute_s"] = (0.0, "s", "rate unpublished: one sequence is bound by reading")
+        return leaves
 
     @cached_property
     def _known(self) -> dict[str, Any]:
-        return {name: leaf.value if type(leaf) is Given else leaf for name, leaf in self.given.items()}
+        return {name: leaf[0] if isinstance(leaf, tuple) else leaf for name, leaf in self._leaves.items()}
 
     def value(self, quantity: str) -> Number:
         """Any quantity of the formulas, by name; UnknownFigure if it rests on an unpublished figure."""

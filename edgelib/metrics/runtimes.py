@@ -7,7 +7,7 @@ Nothing here belongs to one device: a runtime's constants hold for every engine 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -24,6 +24,7 @@ class Runtime:
     fabric : B/s that one CPU cluster can draw, whatever the memory offers (None: no such limit).
     layer_s : fixed time per layer and step, s.   prefill_layer_s : the same for a step of prefill,
         where it differs (None: it does not).
+    width_s : time per layer, step and element of the model's width, s: norms, rotations, additions.
     utilisation : share of the peak rate that prefill reaches (None: nothing measured).
     thread_scaling : n threads do the work of n ** thread_scaling.
     kernel_factor : cycles to unpack a weight, relative to llama.cpp's kernels for the same format.
@@ -37,6 +38,7 @@ class Runtime:
     read_efficiency: float = 1.0
     fabric: float | None = None
     layer_s: float = 0.0
+    width_s: float = 0.0
     prefill_layer_s: float | None = None
     utilisation: float | None = 1.0
     thread_scaling: float = 1.0
@@ -48,18 +50,28 @@ class Runtime:
 
 
 TEXT = ("runtime", "kind", "source")
+_MEASURED = "measured:"  # how the note of a probed figure begins
+_ALL_OF_IT = "the bandwidth was measured by reading as decoding does, so nothing is taken off again"
 _BOUND = "the roofline: every byte at full bandwidth, every operation at peak"
+
+# Phones and boards; their GPUs (Adreno, Mali, PowerVR) run OpenCL. Those of PCs run Vulkan.
+_PHONE = re.compile(
+    r"Snapdragon|\bSD\d|Dimensity|Helio|\bMT\d{4}|Exynos|Tensor G\d|Kirin|\bRK\d|"
+    r"Adreno|Mali|Immortalis|PowerVR"
+)
 
 # Software by a word in its name -> the runtimes whose constants may apply, one per kind of engine.
 _SOFTWARE = (
     (r"t-mac", ("lookup",)),
-    (r"ik_llama|kleidiai|xnnpack|executorch|litert|mnn", ("packed", "metal", "vulkan")),
+    (r"ik_llama|kleidiai|xnnpack|executorch|litert|mnn", ("packed", "metal", "vulkan", "opencl")),
     (r"rkllm|rknn", ("rknn",)),
     (r"qnn|genie|hexagon|powerserve", ("qnn",)),
-    (r"cuda|vllm|mlc|tensorrt", ("cuda",)),
+    (r"cuda|vllm|tensorrt", ("cuda",)),
     (r"metal|mlx", ("metal",)),
-    (r"opencl|vulkan|core ml|webgpu", ("vulkan",)),
-    (r"llama\.cpp|ollama", ("llama.cpp", "metal", "cuda", "vulkan", "qnn", "rknn")),
+    (r"opencl|core ml|webgpu", ("opencl",)),
+    (r"vulkan|rocm|\bhip\b|sycl|openvino|directml", ("vulkan", "opencl")),
+    (r"mlc", ("cuda", "metal", "vulkan", "opencl")),
+    (r"llama\.cpp|ollama", ("llama.cpp", "metal", "cuda", "vulkan", "opencl", "qnn", "rknn")),
 )
 
 
@@ -87,7 +99,9 @@ def usual(on: Engine) -> str:
         return "rknn" if re.search(r"\bR[KV]\d", vendor) else "qnn"
     if "Apple" in vendor:
         return "metal"
-    return "cuda" if re.search(r"NVIDIA|Jetson|GeForce|RTX", vendor) else "vulkan"
+    if re.search(r"NVIDIA|Jetson|GeForce|RTX", vendor):
+        return "cuda"
+    return "opencl" if _PHONE.search(vendor) else "vulkan"
 
 
 def runtime_of(software: str, on: Engine) -> Runtime:
@@ -108,8 +122,9 @@ def runtime(name: str, on: Engine) -> Runtime:
     """The constants that apply on an engine.
 
     name : "ideal" (the roofline bound), "typical" (the usual runtime of the engine), or a runtime of
-    its kind (cpu: llama.cpp, packed, lookup; gpu: metal, cuda, vulkan; npu: qnn, rknn). llama.cpp on
-    a GPU or NPU means the usual one there, which it shares its backends with.
+    its kind (cpu: llama.cpp, packed, lookup; gpu: metal, cuda, vulkan, opencl; npu: qnn, rknn). llama.cpp
+    on a GPU or NPU means the usual one there, which it shares its backends with. Of a bandwidth that
+    was measured on the engine (`edgelib probe`) nothing is taken off: efficiency 1, no limit of a cluster.
 
     Raises
     ------
@@ -119,5 +134,9 @@ def runtime(name: str, on: Engine) -> Runtime:
         return Runtime("ideal", on.kind, source=_BOUND)
     of_kind = {r.name: r for r in _table().values() if r.kind == on.kind}
     if name == "typical" or (name == "llama.cpp" and on.kind != "cpu"):
-        return of_kind[usual(on)]
-    return of_kind[choice("runtime", name, ("typical", "ideal", *of_kind))]
+        name = usual(on)
+    found = of_kind[choice("runtime", name, ("typical", "ideal", *of_kind))]
+    bandwidth = on.figures.get("bandwidth")
+    if bandwidth is not None and bandwidth.note.startswith(_MEASURED):
+        return replace(found, read_efficiency=1.0, fabric=None, source=f"{found.source}; {_ALL_OF_IT}")
+    return found

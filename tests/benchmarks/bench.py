@@ -16,14 +16,16 @@ import numpy as np
 from nbformat import v4
 from playwright.sync_api import sync_playwright
 
-from book.build import BOOK, execute, notebook_of, read_text, texts
+from book.build import BOOK, execute, notebook_of, read_text
 from edgelib.hardware import engine
 from edgelib.metrics import predict, runtime
 from edgelib.workloads import transformer, weight_format
+from tests.benchmarks.peers import PEERS, SWEEP, PeersUnavailable, running
 from tests.browser.lab import Notebook, jupyterlab, launch, write_notebook
 from tests.conftest import find_chromium
 
 MODEL, ENGINE, WEIGHTS = "llama-2-7b", "M1-7c/GPU", "q4_0"
+NOTEBOOK = BOOK / "text" / "2_metrics" / "1_latency.md"
 MOVES = 60
 
 
@@ -42,7 +44,7 @@ class Ratio:
         p95 = np.percentile(self.ours, 95)
         return (
             f"{self.what:<34} {seconds(np.median(self.ours)):>9} {seconds(p95):>9}  {self.against:<26} "
-            f"{seconds(np.median(self.base)):>9}  {middle:7.2f}  ({low:.2f} .. {high:.2f})"
+            f"{seconds(np.median(self.base)):>9}  {middle:7.3g}  ({low:.3g} .. {high:.3g})"
         )
 
 
@@ -54,31 +56,33 @@ def seconds(value: float) -> str:
     return f"{value * scale:.3g} {unit}"
 
 
+def measure(work: Callable[[], object], calls: int = 1) -> float:
+    """Seconds per call."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - start) / calls
+
+
 def in_turn(
     ours: Callable[[], object], base: Callable[[], object], runs: int, calls: int = 1
 ) -> list[list[float]]:
     """Seconds per call of both, `runs` times each, alternating."""
 
-    def measure(work: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        for _ in range(calls):
-            work()
-        return (time.perf_counter() - start) / calls
-
-    pairs = [(measure(ours), measure(base)) for _ in range(runs)]
+    pairs = [(measure(ours, calls), measure(base, calls)) for _ in range(runs)]
     return [list(column) for column in zip(*pairs, strict=True)]
 
 
 def imports(runs: int = 25) -> Ratio:
     """Importing the library, in a fresh interpreter; its start is not counted."""
 
-    def measure(module: str) -> float:
+    def fresh(module: str) -> float:
         script = (
             f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
         )
         return float(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
 
-    pairs = [(measure("edgelib"), measure("numpy")) for _ in range(runs)]
+    pairs = [(fresh("edgelib"), fresh("numpy")) for _ in range(runs)]
     ours, base = zip(*pairs, strict=True)
     return Ratio("import edgelib", "import numpy", list(ours), list(base))
 
@@ -98,7 +102,7 @@ def closed_form() -> Callable[..., np.ndarray]:
     ops_per_token = 4 * model.layers * model.heads * model.head_dim
     bandwidth = constants.read_efficiency * silicon.figures["bandwidth"].value
     peak = constants.utilisation * silicon.peak.value
-    overhead = model.layers * constants.layer_s
+    overhead = model.layers * (constants.layer_s + constants.width_s * model.d_model)
 
     def decode_tok_s(context: np.ndarray, batch: np.ndarray) -> np.ndarray:
         read_s = (read + read_per_token * context * batch) / bandwidth
@@ -123,6 +127,35 @@ def predictions(runs: int = 31) -> list[Ratio]:
 
         np.testing.assert_allclose(ours(), base(), rtol=1e-12)
         ratios.append(Ratio(name, "the formula in numpy", *in_turn(ours, base, runs, calls)))
+    return ratios
+
+
+def beside_peers(runs: int = 15) -> list[Ratio]:
+    """One prediction, and one point of a sweep, against other calculators that are told the same facts."""
+    model, silicon = transformer(MODEL), engine(ENGINE)
+    shape = ("layers", "heads", "kv_heads", "d_model", "d_ff", "vocab", "params")
+    facts = {name: getattr(model, name) for name in shape}
+    facts |= {"bandwidth": silicon.bandwidth, "peak": silicon.peak.value}
+    context, batch = np.array(SWEEP).T
+
+    def one() -> float:
+        return float(predict(MODEL, ENGINE, weights=WEIGHTS, context=512).decode_tok_s)
+
+    def sweep() -> object:
+        return predict(MODEL, ENGINE, weights=WEIGHTS, context=context, batch=batch).decode_tok_s
+
+    ratios = []
+    with running(facts) as peers:
+        for name in PEERS:
+            assert 0.5 < peers.ask(peer=name, value=True) / one() < 2, f"{name} answers another question"
+            for what, work, calls, order in (
+                ("one prediction", one, 500, {"calls": 20}),
+                (f"a point of a sweep of {len(SWEEP)}", sweep, 100, {"sweep": True}),
+            ):
+                pairs = [(measure(work, calls), peers.ask(peer=name, **order)) for _ in range(runs)]
+                ours, base = zip(*pairs, strict=True)
+                points = len(SWEEP) if work is sweep else 1
+                ratios.append(Ratio(what, f"{name} {PEERS[name]}", [s / points for s in ours], list(base)))
     return ratios
 
 
@@ -172,30 +205,36 @@ def slider() -> Ratio:
     return Ratio("slider move to drawing", "empty kernel round trip", times["ours"], times["base"])
 
 
-def notebooks(runs: int = 3) -> list[Ratio]:
-    """Executing each notebook of the book, against a notebook that does nothing."""
-    ratios = []
-    for text in texts(BOOK):
-        folder = notebook_of(text, BOOK).parent
+def notebook(runs: int = 3) -> Ratio:
+    """Executing one notebook of the book, against a notebook that does nothing."""
+    folder = notebook_of(NOTEBOOK, BOOK).parent
 
-        def ours(text: Path = text, folder: Path = folder) -> None:
-            execute(read_text(text, BOOK), folder)
+    def ours() -> None:
+        execute(read_text(NOTEBOOK, BOOK), folder)
 
-        def base(folder: Path = folder) -> None:
-            execute(v4.new_notebook(cells=[v4.new_code_cell("pass")]), folder)
+    def base() -> None:
+        execute(v4.new_notebook(cells=[v4.new_code_cell("pass")]), folder)
 
-        ratios.append(
-            Ratio(f"run {text.relative_to(BOOK / 'text')}", "an empty notebook", *in_turn(ours, base, runs))
-        )
-    return ratios
+    return Ratio(
+        f"run {NOTEBOOK.relative_to(BOOK / 'text')}", "an empty notebook", *in_turn(ours, base, runs)
+    )
 
 
 def main() -> None:
     """Print the table, row by row as it is measured."""
     print(f"{'':<34} {'median':>9} {'p95':>9}  {'against':<26} {'median':>9}    ratio  (p5 .. p95)")
-    for measured in (lambda: [imports()], predictions, lambda: [slider()], notebooks):
-        for ratio in measured():
-            print(ratio.row(), flush=True)
+    for measured in (
+        lambda: [imports()],
+        predictions,
+        beside_peers,
+        lambda: [slider()],
+        lambda: [notebook()],
+    ):
+        try:
+            for ratio in measured():
+                print(ratio.row(), flush=True)
+        except PeersUnavailable as error:
+            print(f"other calculators: not measured, {error}", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from edgelib.errors import UnknownFigure
 from edgelib.hardware import engine, engine_names
+from edgelib.hardware.host import Host
+from edgelib.hardware.probe import Probe, Rate
 from edgelib.metrics import Runtime, predict, runtime
 from edgelib.metrics.formulas import GRAPH
 from edgelib.metrics.runtimes import runtime_of
@@ -227,7 +229,7 @@ def test_unknown_quantities_are_refused(quantity):
 
 NAMES = {
     "cpu": ("llama.cpp", "packed", "lookup"),
-    "gpu": ("metal", "cuda", "vulkan"),
+    "gpu": ("metal", "cuda", "vulkan", "opencl"),
     "npu": ("qnn", "rknn"),
 }
 EXAMPLES = {"cpu": "RPi5/CPU", "gpu": "M1-7c/GPU", "npu": "RK3588/NPU"}
@@ -257,7 +259,11 @@ def test_constants_are_physical(kind, name):
         ("MNN Metal", "M4-10c/GPU", "metal"),
         ("RKLLM NPU", "RK3576/NPU", "rknn"),
         ("llama.cpp Hexagon HTP", "SD8E/NPU", "qnn"),
-        ("llama.cpp OpenCL", "SD8EG5/GPU", "vulkan"),
+        ("llama.cpp OpenCL", "SD8EG5/GPU", "opencl"),
+        ("MLC", "SD8G3/GPU", "opencl"),
+        ("MLC 0.1.0", "AGXOrin64/GPU", "cuda"),
+        ("llama.cpp Vulkan+FA", "StrixHalo/GPU", "vulkan"),
+        ("Core ML", "M1Max-32c/GPU", "opencl"),
         ("a runtime of the year 2030", "RPi5/CPU", "llama.cpp"),
     ],
 )
@@ -278,6 +284,29 @@ def test_the_first_token_has_the_spread_of_prefill():
     assert estimate.interval("ttft_s")[1] == estimate.ttft_s * estimate.runtime.prefill_spread
     assert estimate.interval("decode_tok_s")[1] == estimate.decode_tok_s * estimate.runtime.decode_spread
     assert estimate.runtime.prefill_spread != estimate.runtime.decode_spread
+
+
+def test_a_layer_costs_a_fixed_time_and_one_that_grows_with_the_width():
+    mine = Runtime("mine", "gpu", layer_s=1e-3, width_s=1e-6, source="a guess")
+    steps = {m: predict(m, "M1-7c/GPU", runtime=mine).value("overhead_s") for m in ("llama-2-7b", "phi-2")}
+    assert steps == pytest.approx({"llama-2-7b": 32 * (1e-3 + 4096e-6), "phi-2": 32 * (1e-3 + 2560e-6)})
+
+
+def test_a_probed_bandwidth_is_reached_in_full_by_any_runtime():
+    """The efficiency is already in what a probe measures; counting it twice was a trap."""
+    rate = Rate(40e9, 39e9, 41e9)
+    here = Host("here", 2, 2, 2, 8e9, clock_Hz=3e9)
+    gemm = {"float32": Rate(1e11, 1e11, 1e11)}
+    on = Probe(here, 2, rate, rate, gemm, "OpenBLAS", 1.0).engine()
+    read = {}
+    for name in ("typical", "llama.cpp", "packed", "lookup", "ideal"):
+        estimate = predict("llama-2-7b", on, weights="q8_0", runtime=name)
+        assert estimate.value("sustained_bandwidth") == 40e9
+        read[name] = estimate.runtime.layer_s
+    assert read["typical"] == runtime("llama.cpp", engine("RPi5/CPU")).layer_s > read["ideal"] == 0
+    assert "measured" in predict("llama-2-7b", on).explain("read_s").inputs[2].inputs[0].source
+    looked_up = engine("RPi5/CPU")
+    assert predict("llama-2-7b", looked_up).value("sustained_bandwidth") < looked_up.bandwidth
 
 
 def test_one_batch_above_one_needs_the_peak():

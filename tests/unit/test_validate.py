@@ -158,6 +158,31 @@ def test_spread_is_the_factor_for_80_per_cent():
     assert fit.spread(ratio) == pytest.approx(math.exp(0.8), rel=1e-2)
 
 
+def test_runtimes_with_few_rows_share_their_spread():
+    seen = fit.observe(read_cases()[0], "gpu", "decode")
+    names = np.array(["metal"] * 12 + ["cuda"] * 2 + ["vulkan"] * 3)
+    ratio = np.concatenate([np.full(12, 1.1), np.full(2, 1 / 1.5), np.full(3, 1.5)])
+    found = fit.spreads(replace(seen, runtimes=names), ratio, ("metal", "cuda", "vulkan", "opencl"))
+    assert found == pytest.approx({"metal": 1.1, "cuda": 1.5, "vulkan": 1.5, "opencl": 1.5})
+    assert fit.spreads(replace(seen, runtimes=names[:12]), ratio[:12], ("metal", "cuda")) == pytest.approx(
+        {"metal": 1.1}
+    )
+
+
+def test_held_out_intervals_cover_80_per_cent_of_every_runtime():
+    cases, _ = read_cases()
+    for kind in ("cpu", "gpu", "npu"):
+        seen = fit.observe(cases, kind, "decode")
+        ratio = fit.held_out(seen)
+        found = fit.spreads(seen, ratio, fit.RUNTIMES[kind])
+        inside = np.array(
+            [abs(np.log(r)) <= np.log(found[name]) for r, name in zip(ratio, seen.runtimes, strict=True)]
+        )
+        assert 0.75 < inside.mean() < 0.85
+        rows = {name: (seen.runtimes == name) for name in found}
+        assert all(0.75 <= inside[mask].mean() <= 0.85 for mask in rows.values() if mask.sum() >= 10)
+
+
 def test_held_out_rows_are_predicted_without_their_source():
     """A source that is off by a factor of 3 does not pull its own prediction."""
     seen = fit.observe(read_cases()[0], "npu", "decode")
