@@ -1,8 +1,8 @@
 """How many instructions did that take? A `Trace` counts what is executed while it is open.
 
-    with Trace() as trace:
-        neon.sdot(d, n, m)
-    trace.counts["sdot"]
+with Trace() as trace:
+    neon.sdot(d, n, m)
+trace.counts["sdot"]
 """
 
 from __future__ import annotations
