@@ -48,10 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     probe = commands.add_parser("probe", help="measure this machine: read bandwidth, arithmetic, cores")
     probe.set_defaults(run=_probe)
 
-    exercises = commands.add_parser("exercises", help="generate the exercise notebooks")
-    exercises.add_argument("action", choices=["build"])
-    exercises.add_argument("--check", action="store_true", help="only list what is stale")
-    exercises.set_defaults(run=_exercises)
+    exercises = commands.add_parser("exercises", help="generate the exercise notebooks, or export them")
+    exercises.add_argument("action", choices=["build", "nbgrader"])
+    exercises.add_argument("--check", action="store_true", help="build: only list what is stale")
+    exercises.add_argument("--out", type=Path, help="nbgrader: the course's folder of source assignments")
+    exercises.add_argument("--secret-file", type=Path, help="nbgrader: the course's secret")
+    exercises.set_defaults(run=_exercises, parser=exercises)
 
     check = commands.add_parser("check", help="run an exercise notebook against its public checks")
     check.add_argument("notebook", type=Path)
@@ -141,8 +143,15 @@ def _probe(arguments: argparse.Namespace) -> int:
 
 
 def _exercises(arguments: argparse.Namespace) -> int:
-    from edgelib.grading import build
+    from edgelib.grading import build, nbgrader
+    from edgelib.grading.classroom import read_secret
 
+    if arguments.action == "nbgrader":
+        if arguments.out is None or arguments.secret_file is None:
+            arguments.parser.error("nbgrader: --out and --secret-file are required")
+        paths = [str(path) for path in nbgrader.export(arguments.out, read_secret(arguments.secret_file))]
+        print(json.dumps({"written": paths}) if arguments.json else "\n".join(f"wrote {p}" for p in paths))
+        return 0
     if arguments.json:
         stale = build.build(arguments.check)
         print(json.dumps({"stale" if arguments.check else "built": [str(path) for path in stale]}))
