@@ -1,8 +1,6 @@
 """How many instructions did that take? A `Trace` counts what is executed while it is open.
 
-with Trace() as trace:
-    neon.sdot(d, n, m)
-trace.counts["sdot"]
+Inside `with Trace() as trace:` every call of `isa` counts; afterwards `trace.counts["sdot"]` says how often.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The exported assignments are what nbgrader expects, and their hidden tests tell right from wrong.
 
-nbgrader 0.9.6 itself made releases of them and graded a reference (full points) and an empty one (none); it is
+nbgrader 0.9.6 itself made releases of them and graded a reference (full) and an empty one (none); it is
 not among the tools of this test, which runs the same cells.
 """
 
