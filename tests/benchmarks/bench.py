@@ -20,7 +20,9 @@ from book.build import BOOK, execute, notebook_of, read_text
 from edgelib.hardware import engine
 from edgelib.metrics import predict, runtime
 from edgelib.workloads import transformer, weight_format
-from tests.benchmarks.peers import PEERS, SWEEP, PeersUnavailable, running
+from tests.benchmarks import graders
+from tests.benchmarks.environment import PeersUnavailable
+from tests.benchmarks.peers import PEERS, SWEEP, running
 from tests.browser.lab import Notebook, jupyterlab, launch, write_notebook
 from tests.conftest import find_chromium
 
@@ -220,6 +222,16 @@ def notebook(runs: int = 3) -> Ratio:
     )
 
 
+def grading(runs: int = 5) -> Ratio:
+    """Grading all exercises of a student in the sandbox, against one exercise in nbgrader."""
+    submission = graders.solved()
+    graders.ours(submission)  # loads the specs
+    with graders.nbgrader_course() as (command, folder):
+        times = in_turn(lambda: graders.ours(submission), lambda: graders.run(command, folder), runs)
+    count = len(graders.course())
+    return Ratio(f"grade a student, {count} exercises", f"nbgrader, {graders.EXERCISE} alone", *times)
+
+
 def main() -> None:
     """Print the table, row by row as it is measured."""
     print(f"{'':<34} {'median':>9} {'p95':>9}  {'against':<26} {'median':>9}    ratio  (p5 .. p95)")
@@ -229,12 +241,13 @@ def main() -> None:
         beside_peers,
         lambda: [slider()],
         lambda: [notebook()],
+        lambda: [grading()],
     ):
         try:
             for ratio in measured():
                 print(ratio.row(), flush=True)
         except PeersUnavailable as error:
-            print(f"other calculators: not measured, {error}", flush=True)
+            print(f"not measured: {error}", flush=True)
 
 
 if __name__ == "__main__":

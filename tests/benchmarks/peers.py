@@ -13,14 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 PEERS = {"llm-analysis": "0.2.2", "mlsysim": "0.3.0"}
 SWEEP = [(context, batch) for context in range(512, 5632, 512) for batch in range(1, 11)]
-
-
-class PeersUnavailable(Exception):
-    """They cannot be installed here."""
 
 
 class Peers:
@@ -42,8 +37,10 @@ class Peers:
 @contextmanager
 def running(facts: dict[str, float]) -> Iterator[Peers]:
     """The peers, told what they are to describe."""
+    from tests.benchmarks.environment import environment  # not there when this file runs in theirs
+
     quiet = os.environ | {"TRANSFORMERS_VERBOSITY": "error"}
-    command = [str(_python()), __file__, json.dumps(facts)]
+    command = [str(environment(PEERS)), __file__, json.dumps(facts)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet
     ) as process:
@@ -53,30 +50,6 @@ def running(facts: dict[str, float]) -> Iterator[Peers]:
             assert process.stdin
             process.stdin.close()
             process.wait(timeout=10)
-
-
-def _python() -> Path:
-    """The interpreter of their environment, which is made if it is missing."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "edgelib" / "-".join(["peers", *PEERS.values()])
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done = folder / "complete"
-    if not done.exists():
-        uv = str(Path(sys.executable).with_name("uv"))
-        wanted = [f"{name}=={version}" for name, version in PEERS.items()]
-        steps = [
-            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-            [uv, "pip", "install", "--quiet", "--python", str(python), *wanted],
-        ]
-        for step in steps:
-            try:
-                subprocess.run(step, check=True, capture_output=True, timeout=120)
-            except (subprocess.CalledProcessError, subprocess.TimeoutExpired, FileNotFoundError) as error:
-                raise PeersUnavailable(
-                    f"{' and '.join(wanted)} cannot be installed here (no network?)"
-                ) from error
-        done.touch()
-    return python
 
 
 # ------------------------------------------------------------------ in their environment
