@@ -11,6 +11,7 @@ import numpy as np
 
 from edgelib.isa.hvx.registers import BYTES, Array, as_bytes, control, issue, kind, like, vector
 
+VSAT: dict[str, Any] = {"w": np.int16, "uw": np.uint16, "h": np.uint8}
 NARROWER: dict[str, dict[str, Any]] = {
     "h": {"ub": np.uint8, "b": np.int8},
     "w": {"uh": np.uint16, "h": np.int16},
@@ -90,12 +91,11 @@ def _clipped(value: Array, to: Any) -> Array:
 def vsat(u: Array, v: Array) -> Array:
     """Both vectors clipped to the next narrower type and interleaved: v in the even lanes, u in the odd.
 
-    u, v int32[..., 32] -> int16[..., 64], or int16[..., 64] -> uint8[..., 128].
+    u, v int32[..., 32] -> int16[..., 64], uint32 -> uint16, or int16[..., 64] -> uint8[..., 128].
     The order undoes that of `vmpy`.
     """
-    u = vector("u", u, "w", "h")
-    v = vector("v", v, kind(u))
-    to = np.int16 if kind(u) == "w" else np.uint8
+    u = vector("u", u, *VSAT)
+    v, to = vector("v", v, kind(u)), VSAT[kind(u)]
     batch = issue("vsat", u=u, v=v)
     both = np.stack(np.broadcast_arrays(_clipped(v, to), _clipped(u, to)), axis=-1)
     return both.reshape(*batch, 2 * u.shape[-1])
