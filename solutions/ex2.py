@@ -1,10 +1,13 @@
 """Exercise 2: what is the most tokens per second that memory, and then arithmetic, allow?
 
-Weights are read once per step of decoding; a step makes one token for each sequence of the batch.
-A multiply-accumulate is 2 operations, so one token costs 2 operations per parameter.
+Weights are read once per step of decoding, the cache of each sequence once per token; a step makes one token
+for each sequence of the batch. A multiply-accumulate is 2 operations: one token costs 2 per parameter.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,11 @@ from edgelib.grading.spec import Arguments, Exercise, Function, Mutant, Open, Va
 
 BITS_PER_BYTE = 8
 GIB_PER_GB = 2**30 / 1e9
+LLAMA = {"parameters": 7e9, "weight_bits": 8, "bandwidth": 100e9}  # on the device of the text
+SMALL = {"parameters": 1.1e9, "weight_bits": 16, "bandwidth": 25.6e9}
+BITS_AS_BYTES = (
+    "This is what you get with bits where bytes are meant: bandwidth counts bytes, weight_bits counts bits."
+)
 
 
 def weight_bytes(parameters: float, weight_bits: float) -> float:
@@ -47,19 +55,10 @@ PART_A = Function(
     unit="tok/s",
     returns="one number, tokens per second",
     reference=tps_bound,
-    public=(
-        {"parameters": 7e9, "weight_bits": 8, "bandwidth": 100e9},
-        {"parameters": 7e9, "weight_bits": 4, "bandwidth": 51.2e9},
-        {"parameters": 1.1e9, "weight_bits": 16, "bandwidth": 25.6e9},
-    ),
+    public=(LLAMA, {"parameters": 7e9, "weight_bits": 4, "bandwidth": 51.2e9}, SMALL),
     instances=draw_devices,
     mutants=(
-        Mutant(
-            "bits as bytes",
-            lambda **x: tps_bound(**x) / BITS_PER_BYTE,
-            "This is what you get with bits where bytes are meant: bandwidth counts bytes, "
-            "weight_bits counts bits.",
-        ),
+        Mutant("bits as bytes", lambda **x: tps_bound(**x) / BITS_PER_BYTE, BITS_AS_BYTES),
         Mutant(
             "always one byte",
             lambda **x: tps_bound(**{**x, "weight_bits": 8}),
@@ -173,27 +172,9 @@ PART_C = Function(
     returns="one number, tokens per second",
     reference=tps_bound_kv,
     public=(
-        {
-            "parameters": 7e9,
-            "weight_bits": 8,
-            "bandwidth": 100e9,
-            "kv_bytes_per_token": 524288,
-            "context": 2048,
-        },
-        {
-            "parameters": 7e9,
-            "weight_bits": 4,
-            "bandwidth": 51.2e9,
-            "kv_bytes_per_token": 262144,
-            "context": 8192,
-        },
-        {
-            "parameters": 1.1e9,
-            "weight_bits": 16,
-            "bandwidth": 25.6e9,
-            "kv_bytes_per_token": 22528,
-            "context": 1000,
-        },
+        {**LLAMA, "kv_bytes_per_token": 524288, "context": 2048},
+        {**LLAMA, "weight_bits": 4, "bandwidth": 51.2e9, "kv_bytes_per_token": 262144, "context": 8192},
+        {**SMALL, "kv_bytes_per_token": 22528, "context": 1000},
     ),
     instances=draw_contexts,
     mutants=(
@@ -255,9 +236,26 @@ def bound(**x: float) -> tuple[float, str]:
     return min(both_bounds(**x))
 
 
-def per_sequence(**x: float) -> tuple[float, str]:
-    tok_s, binding = bound(**x)
-    return tok_s / x["batch"], binding
+def batch_mutants(answer: Callable[..., tuple[Any, ...]]) -> tuple[Mutant, ...]:
+    """What goes wrong with a batch, with and without a cache."""
+    return (
+        Mutant(
+            "MAC as OP",
+            lambda **x: answer(**{**x, "peak_ops": x["peak_ops"] * 2}),
+            "This counts one operation per weight. A multiply-accumulate is two: a multiplication and an "
+            "addition.",
+        ),
+        Mutant(
+            "weights read per sequence",
+            lambda **x: answer(**{**x, "weight_bits": x["weight_bits"] * x["batch"]}),
+            "This reads all weights again for every sequence. One reading serves the whole batch.",
+        ),
+        Mutant(
+            "per sequence",
+            lambda **x: (answer(**x)[0] / x["batch"], *answer(**x)[1:]),
+            "This is the speed of one sequence; the tokens of all sequences together are asked for.",
+        ),
+    )
 
 
 def wrong_label(**x: float) -> tuple[float, str]:
@@ -282,33 +280,18 @@ PART_D = Function(
     returns='two things, tokens per second and the name of what binds: "memory" or "compute"',
     reference=bound,
     public=(
-        {"parameters": 7e9, "weight_bits": 8, "bandwidth": 100e9, "peak_ops": 2e12, "batch": 1},
-        {"parameters": 7e9, "weight_bits": 8, "bandwidth": 100e9, "peak_ops": 2e12, "batch": 16},
+        {**LLAMA, "peak_ops": 2e12, "batch": 1},
+        {**LLAMA, "peak_ops": 2e12, "batch": 16},
         {"parameters": 1e9, "weight_bits": 4, "bandwidth": 25.6e9, "peak_ops": 192e9, "batch": 4},
     ),
     instances=draw_batches,
     mutants=(
-        Mutant(
-            "MAC as OP",
-            lambda **x: bound(**{**x, "peak_ops": x["peak_ops"] * 2}),
-            "This counts one operation per weight. A multiply-accumulate is two: a "
-            "multiplication and an addition.",
-        ),
-        Mutant(
-            "weights read per sequence",
-            lambda **x: bound(**{**x, "batch": 1}),
-            "This reads all weights again for every sequence. One reading serves the whole batch.",
-        ),
+        *batch_mutants(bound),
         Mutant(
             "batch multiplies arithmetic",
             lambda **x: bound(**{**x, "peak_ops": x["peak_ops"] * x["batch"]}),
             "This lets a batch multiply the arithmetic as well. Every token of every sequence "
             "costs its own operations.",
-        ),
-        Mutant(
-            "per sequence",
-            per_sequence,
-            "This is the speed of one sequence; the tokens of all sequences together are asked for.",
         ),
         Mutant(
             "the larger bound",
@@ -319,8 +302,7 @@ PART_D = Function(
         Mutant(
             "bits as bytes",
             lambda **x: bound(**{**x, "weight_bits": x["weight_bits"] * BITS_PER_BYTE}),
-            "This is what you get with bits where bytes are meant: bandwidth counts bytes, "
-            "weight_bits counts bits.",
+            BITS_AS_BYTES,
         ),
     ),
     hints=(
@@ -335,10 +317,102 @@ PART_D = Function(
     ),
 )
 
-# ---------------------------------------------------------------- e: prose
+# ---------------------------------------------------------------- e: a cache for each sequence
 
-PART_E = Open(
+
+def bound_kv(**x: float) -> tuple[float, str, float]:
+    weights = weight_bytes(x["parameters"], x["weight_bits"])
+    caches = x["batch"] * x["kv_bytes_per_token"] * x["context"]
+    reading, computing = (weights + caches) / x["bandwidth"], x["batch"] * 2 * x["parameters"] / x["peak_ops"]
+    larger = "weights" if weights > caches else "cache"
+    longest = 2 * x["parameters"] / x["peak_ops"] * x["bandwidth"] / x["kv_bytes_per_token"]
+    return x["batch"] / max(reading, computing), larger if reading > computing else "compute", longest
+
+
+def context_of_equal_bytes(**x: float) -> float:
+    return weight_bytes(x["parameters"], x["weight_bits"]) / x["kv_bytes_per_token"]
+
+
+def other_name(**x: float) -> tuple[float, str, float]:
+    tok_s, binds, longest = bound_kv(**x)
+    return tok_s, {"weights": "cache", "cache": "weights"}.get(binds, binds), longest
+
+
+def draw_caches(rng: np.random.Generator) -> list[Arguments]:
+    """The devices of part a; caches and peaks so that each name binds, by a clear margin."""
+    drawn = []
+    cases = [("weights", 0), ("cache", 1), ("cache", 1), ("compute", 0), ("compute", 1)]
+    for device, which in zip(draw_devices(rng), rng.permutation(len(cases)), strict=True):
+        binds, heavy = cases[which]
+        batch, context = int(rng.integers(4, 33)), int(rng.integers(500, 8000))
+        weights = weight_bytes(device["parameters"], device["weight_bits"])
+        caches = weights * (rng.uniform(1.5, 4) if heavy else rng.uniform(0.3, 0.7))
+        slower = rng.uniform(1.4, 2.5) if binds == "compute" else rng.uniform(0.3, 0.7)
+        peak = batch * 2 * device["parameters"] * device["bandwidth"] / (slower * (weights + caches))
+        kv = round(caches / batch / context)
+        more = {"peak_ops": _three_digits(peak), "kv_bytes_per_token": kv, "context": context, "batch": batch}
+        drawn.append({**device, **more})
+    return drawn
+
+
+PART_E = Function(
     name="e",
+    answer="bound_kv",
+    unit="tok/s",
+    returns='three things: tokens per second; "weights", "cache" or "compute"; a number of tokens of context',
+    reference=bound_kv,
+    public=(
+        {**LLAMA, "peak_ops": 2e12, "kv_bytes_per_token": 524288, "context": 2048, "batch": 4},
+        {**LLAMA, "peak_ops": 2e12, "kv_bytes_per_token": 524288, "context": 2048, "batch": 64},
+        {**LLAMA, "peak_ops": 2e12, "kv_bytes_per_token": 131072, "context": 512, "batch": 64},
+    ),
+    instances=draw_caches,
+    mutants=(
+        Mutant(
+            "one cache for all",
+            lambda **x: bound_kv(**{**x, "context": x["context"] / x["batch"]}),
+            "This reads one cache for the whole batch. The sequences share the weights; each has keys and "
+            "values of its own.",
+        ),
+        Mutant(
+            "no cache",
+            lambda **x: bound_kv(**{**x, "context": 0}),
+            "This is part d: it reads no cache, so a long context costs nothing.",
+        ),
+        *batch_mutants(bound_kv),
+        Mutant(
+            "the smaller traffic",
+            other_name,
+            "Weights and caches are changed over: where memory binds, name the one with more bytes per step.",
+        ),
+        Mutant(
+            "context where the cache weighs as much",
+            lambda **x: (*bound_kv(**x)[:2], context_of_equal_bytes(**x)),
+            "Your context is the one where a cache is as large as the weights. "
+            "The question compares the memory with the arithmetic.",
+        ),
+        Mutant(
+            "context for this batch",
+            lambda **x: (*bound_kv(**x)[:2], bound_kv(**x)[2] - context_of_equal_bytes(**x) / x["batch"]),
+            "Your context holds for this batch. The question allows any batch: "
+            "what does a sequence's share of the weights come to when the batch grows without end?",
+        ),
+    ),
+    hints=(
+        "Which of the three loads of a step grow with the batch: reading the weights, reading the caches, "
+        "computing?",
+        "A step reads parameters * weight_bits / 8 + batch * kv_bytes_per_token * context bytes. It takes as "
+        "long as the longer of reading and computing, and makes batch tokens.",
+        "In a very large batch the weights cost nothing per token. One more sequence then adds "
+        "kv_bytes_per_token * context / bandwidth seconds of reading and 2 * parameters / peak_ops "
+        "of computing: for which context are they equal?",
+    ),
+)
+
+# ---------------------------------------------------------------- f: prose
+
+PART_F = Open(
+    name="f",
     hints=(
         "What does fusing two operators keep from going through memory: weights, cache, or something else?",
         "List the vectors that a layer writes and reads back for one token. A vector of the "
@@ -349,5 +423,5 @@ PART_E = Open(
 )
 
 EXERCISE = Exercise(
-    "ex2", "How fast can this device possibly talk?", (PART_A, PART_B, PART_C, PART_D, PART_E)
+    "ex2", "How fast can this device possibly talk?", (PART_A, PART_B, PART_C, PART_D, PART_E, PART_F)
 )

@@ -1,8 +1,8 @@
 r"""Which instructions does a program put into one packet? Assembler text to packets.
 
 `{ r0=add(r1,r2) \n v0.cur=vmem(r3++#1) }:endloop0` is a packet of two instructions that ends a hardware loop.
-Instructions stand on lines of their own or between semicolons; `//` begins a comment; a line outside braces
-is a packet of one; `.L:` names the packet after it.
+Instructions stand on lines of their own or between semicolons; `//`, or `#` at the start of a line, begins a
+comment; a line outside braces is a packet of one; `.L:` names the packet after it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def split_packets(asm: str) -> Iterator[tuple[list[str], str, tuple[str, ...]]]:
     SyntaxFault : braces that do not match.
     """
     text = re.sub(r"/\*.*?\*/", " ", asm, flags=re.S)
-    text = "\n".join(re.split(r"//", line)[0] for line in text.splitlines())
+    text = "\n".join(re.split(r"//|^\s*#", line)[0] for line in text.splitlines())
     text = re.sub(r"}((?:\s*:\s*\w+)*)", lambda m: "\n}" + re.sub(r"\s", "", m[1]) + "\n", text)
     inside, lines, labels = False, list[str](), list[str]()
     for line in re.split(r"[\n;]", text.replace("{", "\n{\n")):

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from edgelib.isa.hexagon_forms import Form, Token, by_shape, mnemonic, mnemonics
 
 NAMES = {"sp": "r29", "fp": "r30", "lr": "r31", "lr:fp": "r31:30"}
-# Control registers by number. Source: Qualcomm, "Hexagon V67 Programmer's Reference Manual", 80-N2040-45.
+# Control registers by number. Source: LLVM 14, HexagonRegisterInfo.td.
 CONTROL = {
     **dict(enumerate(("sa0", "lc0", "sa1", "lc1", "p3:0", "c5", "m0", "m1", "usr", "pc", "ugp", "gp"))),
     **dict(enumerate(("cs0", "cs1", "upcyclelo", "upcyclehi", "framelimit", "framekey"), 12)),
@@ -73,8 +73,13 @@ class Instruction:
         named = [s for r in {t.name: r for t, r in self.operands if t.written}.values() for s in singles(r)]
         if re.match(r"p[013]=", self.text) and self.operands[0][0].fixed:
             named.append(self.text[:2])
-        hidden = [f[7:].lower().split("/") for f in self.form.flags if f.startswith("writes:")]
-        return tuple([*named, *(register for group in hidden for register in group)])
+        return (*named, *self.hidden_writes)
+
+    @property
+    def hidden_writes(self) -> tuple[str, ...]:
+        """Registers it writes without naming them: r31 in `call`."""
+        flags = [flag for flag in self.form.flags if flag.startswith("writes:")]
+        return tuple(register for flag in flags for register in flag[7:].lower().split("/"))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -280,7 +285,7 @@ def _unknown(text: str, shape: str) -> str:
         near = get_close_matches(name, list(mnemonics()), n=3, cutoff=0.6)
         hint = f" Near names: {', '.join(near)}." if near else ""
         return (
-            f"`{text}`: {name} is not an instruction this checker knows. Its table holds every instruction of "
+            f"`{text}`: {name} is not an instruction this checker knows. Its table holds the instructions of "
             f"V68 that LLVM 14 knows: either it does not exist, or it is newer or undocumented.{hint}"
         )
     shapes = {form.shape: form.syntax for form in family}

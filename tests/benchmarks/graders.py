@@ -1,7 +1,7 @@
 """How long does a grader take for a student? `edgelib grade` beside nbgrader, on the same answers.
 
-Both grade the solutions of the exercises. nbgrader (from PyPI, in an environment of its own) runs one notebook
-in a kernel; edgelib runs all exercises in its sandbox.
+Both grade the solutions of the exercises. nbgrader (from PyPI, in an environment of its own) runs one
+notebook in a kernel; edgelib runs all exercises in its sandbox.
 """
 
 import os

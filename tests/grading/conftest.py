@@ -61,6 +61,20 @@ def bound(parameters, weight_bits, bandwidth, peak_ops, batch):
     slowest = max(step, key=step.get)
     return [float(batch / step[slowest]), slowest]
 """,
+    # The longest context is the zero of a straight line through two points: what one more sequence adds to
+    # computing less what it adds to reading.
+    "e": """
+def bound_kv(parameters, weight_bits, bandwidth, peak_ops, kv_bytes_per_token, context, batch):
+    memory = {
+        "weights": seconds_to_read(Fraction(parameters) * Fraction(weight_bits), bandwidth),
+        "cache": sum(seconds_to_read(8 * kv_bytes_per_token * context, bandwidth) for _ in range(batch)),
+    }
+    compute = batch * 2 * Fraction(parameters) / Fraction(peak_ops)
+    gap = [compute / batch - seconds_to_read(8 * kv_bytes_per_token * tokens, bandwidth) for tokens in (1, 2)]
+    longest = 1 + gap[0] / (gap[0] - gap[1])
+    slowest = "compute" if compute > sum(memory.values()) else max(memory, key=memory.get)
+    return [float(batch / max(compute, sum(memory.values()))), slowest, float(longest)]
+""",
 }
 
 

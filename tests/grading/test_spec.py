@@ -34,7 +34,7 @@ def as_handed_in(part: Compared, mutant: Mutant) -> Any:
 
 
 def test_reference_gives_the_published_figures(ex2: Exercise) -> None:
-    a, b, c, d = (part.reference for part in compared(ex2))
+    a, b, c, d, e = (part.reference for part in compared(ex2))
     # Exercise 2 of the source chapter prints 14.3; 12.4 adds 2,048 tokens of FP16 cache.
     assert a(parameters=7e9, weight_bits=8, bandwidth=100e9) == pytest.approx(14.29, abs=0.005)
     llama = {"parameters": 7e9, "weight_bits": 8, "bandwidth": 100e9}
@@ -43,6 +43,14 @@ def test_reference_gives_the_published_figures(ex2: Exercise) -> None:
     # One token is 14e9 OP, so 2e12 OP/s are 142.86 tok/s; 10 sequences of 14.29 tok/s reach it.
     assert d(**llama, peak_ops=2e12, batch=9) == (pytest.approx(9 * 100 / 7), "memory")
     assert d(**llama, peak_ops=2e12, batch=11) == (pytest.approx(1000 / 7), "compute")
+    # 7 ms of arithmetic for a token are 700 MB of reading, 2^19 bytes for each token of context.
+    many = {**llama, "peak_ops": 2e12, "kv_bytes_per_token": 2**19, "context": 2048}
+    assert e(**many, batch=1) == (pytest.approx(12.4, abs=0.05), "weights", pytest.approx(700e6 / 2**19))
+    # 2,048 tokens are 2^30 bytes: 6.5 caches weigh as much as 7 GB
+    assert [e(**many, batch=batch)[1] for batch in (6, 7, 10**6)] == ["weights", "cache", "cache"]
+    assert e(**many, batch=10**9)[0] == pytest.approx(100e9 / 2**30)
+    for context, binds in [(1335, "compute"), (1336, "cache")]:  # either side of 700e6 / 2^19 = 1335.1
+        assert e(**{**many, "context": context}, batch=10**9)[1] == binds
 
 
 def test_the_solutions_run_and_print_what_pencil_and_paper_give(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,6 +65,15 @@ def test_the_solutions_run_and_print_what_pencil_and_paper_give(capsys: pytest.C
     # arithmetic intensity of a step, 16 * batch / bits OP per byte, meets 20 OP per byte of the device
     for model, bits in [("7e9", 8), ("7e9", 4), ("14e9", 8)]:
         assert f"{model} parameters, {bits} bit: arithmetic binds from batch {20 * bits // 16}\n" in printed
+    # seconds: 0.07 for the weights; a sequence computes 0.007 and reads context * 2^19 / 1e11
+    compute = {512: 0.07 / (0.007 - 512 * 2**19 / 1e11), 1024: 0.07 / (0.007 - 1024 * 2**19 / 1e11)}
+    assert [int(batch) + 1 for batch in compute.values()] == [17, 43]
+    assert "context 512: weights from batch 1, compute from batch 17\n" in printed
+    assert "context 1024: weights from batch 1, cache from batch 14, compute from batch 43\n" in printed
+    assert "context 2048: weights from batch 1, cache from batch 7\n" in printed
+    for line in ("8 bit", "4 bit"):
+        assert f"{line}: arithmetic can bind up to {700e6 / 2**19:,.0f} tokens\n" in printed
+    assert f"a quarter of the bytes per token: {700e6 / 2**17:,.0f} tokens\n" in printed
     prose = (ROOT / "solutions" / "ex2.md").read_text(encoding="utf-8")
     assert "vectors 9.5 MB = 0.14% of the weights; attention scores 16.8 MB" in printed
     assert "they are 9.5 MB, which is 0.14 % of the 7 GB" in prose and "add 16.8 MB" in prose
@@ -110,7 +127,22 @@ def test_no_input_of_part_d_leaves_the_name_in_doubt(ex2: Exercise) -> None:
         assert labels == {"memory", "compute"}
 
 
-@pytest.mark.parametrize("index", range(4))
+def test_every_name_binds_in_part_e_and_none_is_in_doubt(ex2: Exercise) -> None:
+    part = compared(ex2)[4]
+    for student in STUDENTS:
+        labels = []
+        for x in draw(part, "ex2", SECRET, student):
+            weights = x["parameters"] * x["weight_bits"] / 8
+            caches = x["kv_bytes_per_token"] * x["context"] * x["batch"]
+            compute = 2 * x["parameters"] * x["batch"] / x["peak_ops"] * x["bandwidth"]
+            assert abs(weights - caches) > 0.1 * max(weights, caches)
+            assert abs(weights + caches - compute) > 0.1 * max(weights + caches, compute)
+            assert x["kv_bytes_per_token"] > 0 and x["peak_ops"] > 0
+            labels.append(part.reference(**x)[1])
+        assert sorted(labels) == ["cache", "cache", "compute", "compute", "weights"]
+
+
+@pytest.mark.parametrize("index", range(5))
 def test_every_mutant_is_wrong_and_told_its_own_misconception(index: int, ex2: Exercise) -> None:
     part = compared(ex2)[index]
     messages = [mutant.message for mutant in part.mutants]
