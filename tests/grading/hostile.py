@@ -169,7 +169,7 @@ def triple(x):
     assert seen
     return seen[0]
 """,
-    "reads what the parent sees": "import os\nfound = open(f'/proc/{os.getppid()}/root/{"e" + "tc"}/shadow').read()",
+    "reads what the parent sees": "import os\nopen('/proc/%d/ro' % os.getppid() + 'ot/etc/shadow').read()",
     "reads memory of others": "import glob\nx = [open(p, 'rb').read() for p in glob.glob('/proc/1*/mem')]",
     "looks for expected values": """
 import gc, sys
