@@ -15,7 +15,7 @@ from edgelib.grading import seccomp
 from edgelib.grading.cgroup import Group
 from edgelib.grading.grade import Task, grade
 from edgelib.grading.load import ROOT
-from edgelib.grading.sandbox import GraderFault
+from edgelib.grading.sandbox import PACKAGE, GraderFault
 from edgelib.grading.spec import Exercise, Function, Mutant
 from edgelib.grading.submission import Cell
 
@@ -89,7 +89,7 @@ def self_test() -> list[Check]:
         checks = [_check("an honest answer gets its mark", [Cell(_HONEST, "double")])]
     except GraderFault as fault:
         return [Check("an honest answer gets its mark", False, str(fault))]
-    places = {"hidden": [str(ROOT / name) for name in ("solutions", "tests", ".git")], "home": str(ROOT)}
+    places = {"hidden": [str(ROOT / name) for name in ("solutions", "tests", ".git")], "home": str(PACKAGE)}
     for name, source in REFUSED.items():
         for place, value in places.items():
             source = source.replace("{" + place + "!r}", repr(value))

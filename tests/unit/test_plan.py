@@ -150,6 +150,14 @@ def test_chunks_make_the_own_first_token_later_as_the_simulator_says() -> None:
     assert [n for n, _ in steps(having(techniques=("chunked-prefill",)), wanted)] == [32] * 15 + [20]
 
 
+def test_chunks_compute_what_the_whole_prompt_computes() -> None:
+    """Where arithmetic binds and nothing else costs time, the order of the work does not matter."""
+    unit = {"kind": "npu", "bandwidth": 1e12, "peak_int8": 1e11, "runtime": "ideal"}
+    slow = target_from({**PHONE_FIGURES, "units": {"npu": unit}})
+    chunked = value(having(techniques=("chunked-prefill",)), "ttft", slow)
+    assert chunked == pytest.approx(value(BASE, "ttft", slow), rel=1e-12)
+
+
 def test_a_draft_is_worth_its_formula_and_a_simulation() -> None:
     on = phone().unit("npu").engine
     small, large = (
