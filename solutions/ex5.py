@@ -173,7 +173,7 @@ PART_B = Value(
     hints=(
         "Write down three lengths in hours before any power: the original one, twice that, "
         "and the original one extended by twice itself.",
-        "A power is 11.1 Wh over hours. In the mean power of a mix, each power counts with its share of time.",
+        "A power is 11.1 Wh over hours. In the mean power of a mix, a power counts with its share of time.",
         "11.1 / 7.4 and 11.1 / 11.1; and 11.1 over (2/3 x 1.5 + 1/3 x 3).",
     ),
 )
