@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
+from edgelib.exercises.figure import svg
+from edgelib.exercises.verdict import Measure
 from edgelib.store import Store
 
 Status = Literal["not attempted", "error", "wrong", "public checks passed"]
@@ -14,11 +16,12 @@ PASSED: Status = "public checks passed"
 
 @dataclass(frozen=True, repr=False)
 class Message:
-    """A title, sentences, and a block of code where there is one."""
+    """A title, sentences, a block of code where there is one, and what a picture shows."""
 
     title: str
     lines: tuple[str, ...] = ()
     code: str = ""
+    measures: tuple[Measure, ...] = ()
 
     def __repr__(self) -> str:
         return "\n".join([self.title, *self.lines, *([self.code] if self.code else [])])
@@ -28,6 +31,7 @@ class Message:
         parts = [f"<p><strong>{escape(self.title)}</strong></p>"]
         parts += [f"<p>{escape(line)}</p>" for line in self.lines]
         parts += [f"<pre>{escape(self.code)}</pre>"] if self.code else []
+        parts.append(svg(self.measures))
         return f'<div class="edgelib-message" role="status">{"".join(parts)}</div>'
 
 

@@ -154,10 +154,12 @@ class CheckedPart(Part):
             return outcome(self.name, "error", str(error))
         worst = min(verdicts, key=lambda verdict: verdict.score)
         if worst.score == 1:
-            return outcome(self.name, PASSED, *worst.lines, "Grades come from other instances.")
+            passed = outcome(self.name, PASSED, *worst.lines, "Grades come from other instances.")
+            return replace(passed, measures=worst.measures)
         codes = {code for verdict in verdicts for code in verdict.codes}
         messages = [mutant["message"] for mutant in self._data["mutants"] if mutant["code"] in codes]
-        return outcome(self.name, "wrong", *worst.lines, *messages, f"Stuck? {self.name}.hint()")
+        wrong = outcome(self.name, "wrong", *worst.lines, *messages, f"Stuck? {self.name}.hint()")
+        return replace(wrong, measures=worst.measures)
 
     def _unfit(self, value: Any, expected: Plain) -> str | None:
         """What `value` is, where it cannot be compared with what is expected."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgelib.exercises.compare import Malformed, agrees, describe, plain
-from edgelib.exercises.verdict import Unjudgeable, Verdict, judge_named
+from edgelib.exercises.verdict import Measure, Unjudgeable, Verdict, judge_named
 from edgelib.grading.spec import Arguments, Compared, Function, Judged, Mutant, Part, Plan
 
 Status = Literal["full", "partial", "wrong", "error", "not attempted"]
@@ -22,12 +22,13 @@ _LONGEST_MESSAGE = 500
 
 @dataclass(frozen=True)
 class PartMark:
-    """The mark of one part: from 0 to 1, and why."""
+    """The mark of one part: from 0 to 1, and why; `measures` of the worst instance, for a picture."""
 
     part: str
     mark: float
     status: Status
     lines: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
 
 
 class _Failed(Exception):
@@ -138,8 +139,8 @@ def _judged(part: Judged, instances: list[Arguments], ask: Ask) -> PartMark:
     worst = min(verdicts, key=lambda verdict: verdict.score)
     lines = [*worst.lines, *(mutant.message for mutant in part.mutants if mutant.code in codes)]
     if mark == 1:
-        return PartMark(part.name, 1.0, "full")
-    return PartMark(part.name, mark, "partial" if mark > 0 else "wrong", tuple(lines))
+        return PartMark(part.name, 1.0, "full", measures=worst.measures)
+    return PartMark(part.name, mark, "partial" if mark > 0 else "wrong", tuple(lines), worst.measures)
 
 
 def _describe(value: Any) -> str:

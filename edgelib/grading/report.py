@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from edgelib.exercises.figure import svg
+from edgelib.exercises.verdict import Measure
 from edgelib.grading.classroom import Graded
 
 EXERCISES = tuple(f"ex{n}" for n in range(1, 9))
@@ -137,7 +139,7 @@ def _section(name: str, exercise: dict[str, Any]) -> str:
     flags = "".join(f"<p>{escape(flag)}</p>" for flag in exercise["flags"])
     rows = "".join(
         f"<tr><th scope='row'>{escape(part['part'])}</th><td>{100 * part['mark']:.0f} %</td>"
-        f"<td>{escape(part['status'])}</td><td>{'<br>'.join(map(escape, part['lines']))}</td></tr>"
+        f"<td>{escape(part['status'])}</td><td>{_why(part)}</td></tr>"
         for part in exercise["parts"]
     )
     table = (
@@ -147,3 +149,8 @@ def _section(name: str, exercise: dict[str, Any]) -> str:
         f"<h2>{escape(name)}: {percent:g} % "
         f'<meter min="0" max="100" value="{percent:g}">{percent:g} %</meter></h2>{flags}{table}'
     )
+
+
+def _why(part: dict[str, Any]) -> str:
+    """The reasons for a mark, and a picture of them where the part has constraints."""
+    return "<br>".join(map(escape, part["lines"])) + svg(Measure(**one) for one in part["measures"])

@@ -35,6 +35,15 @@ class Margin:
         room = self.limit - self.value if self.at_most else self.value - self.limit
         return room / self.limit
 
+    @property
+    def times(self) -> float | None:
+        """Times as good as asked: 1 is exactly kept, 2 twice as good, 0.5 half; infinity at no cost."""
+        if self.value is None:
+            return None
+        if self.at_most:
+            return self.limit / self.value if self.value > 0 else float("inf")
+        return self.value / self.limit
+
     def __str__(self) -> str:
         if self.value is None or self.share is None:
             return f"{self.name}: {self.why}"

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from edgelib.exercises.verdict import Unjudgeable, Verdict
+from edgelib.exercises.verdict import Measure, Unjudgeable, Verdict
 from edgelib.metrics import predict
-from edgelib.planning.margins import Assessment
+from edgelib.planning.margins import Assessment, Margin
 from edgelib.planning.plan import Plan, trained_context
 from edgelib.planning.target import Requirements, Target, target_from
 from edgelib.units import GB, GIB, si
@@ -21,6 +21,7 @@ from edgelib.workloads import weight_format
 _FIELDS = tuple(field.name for field in fields(Plan))
 _NEEDED = ("model", "weights", "context", "unit")
 _LONGEST = 300  # characters of a message
+_MOST_TIMES = 1000.0  # as good as asked, in a picture; more is not told apart
 _RUN = ("ttft", "speed")  # what only a plan that fits can have
 
 
@@ -36,19 +37,28 @@ def judge(answer: Any, device: dict[str, Any], request: dict[str, Any]) -> Verdi
         raise Unjudgeable(_short(error)) from None
     fits = found.margin("memory").met
     earned = [margin.met and (fits or margin.name not in _RUN) for margin in found.margins]
+    measures = tuple(_measure(margin, fits) for margin in found.margins)
     units = {name: unit.engine for name, unit in target.units.items()}
     phone = f"{si(target.budget_B, 'B')} for a model, {si(units[plan.unit].bandwidth, 'B/s')}"
     if found.feasible:
         spare = min(found.margin(name).share or 0.0 for name in ("memory", *_RUN))
         room = f"memory, first token and speed have at least {100 * spare:.1f} % to spare"
         lines = [f"On the {target.name} with {phone}: all is met; {room}."]
-        return Verdict(1.0, tuple(lines))
+        return Verdict(1.0, tuple(lines), measures=measures)
     lines = [f"On the {target.name} with {phone}:", *(str(m) for m in found.margins if not m.met)]
     if not fits:
         parts = ", ".join(f"{name} {si(size, 'B')}" for name, size in found.memory.items())
         lines.append(f"memory is {parts}. What does not fit does not run: no time and no speed count.")
     codes = [*_memory(found, target), *_speed(plan, found, target, wanted), *_quality(plan, found, wanted)]
-    return Verdict(sum(earned) / len(earned), tuple(lines), tuple(codes))
+    return Verdict(sum(earned) / len(earned), tuple(lines), tuple(codes), measures)
+
+
+def _measure(margin: Margin, fits: bool) -> Measure:
+    """A margin for the picture; what does not fit does not run."""
+    if not fits and margin.name in _RUN:
+        return Measure(f"{margin.name}: does not run", None, False)
+    times = margin.times
+    return Measure(str(margin), None if times is None else min(times, _MOST_TIMES), margin.met)
 
 
 def plan_of(answer: Any) -> Plan:

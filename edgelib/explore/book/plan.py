@@ -31,9 +31,8 @@ CHAPTER = Plan("llama-2-7b", "q4_0", 2048, "npu", techniques=("flash-attention",
 
 
 def times_as_good(margin: Margin) -> float:
-    """1 is exactly what was asked, 2 twice as good, 0.5 half; kept within the axis."""
-    value = max(margin.value or 0.0, 1e-9)
-    return min(max(margin.limit / value if margin.at_most else value / margin.limit, FEWEST), MOST)
+    """`Margin.times`, kept within the axis."""
+    return min(max(margin.times or 0.0, FEWEST), MOST)
 
 
 @cache
