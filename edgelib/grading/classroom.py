@@ -143,7 +143,8 @@ def _course_digest(root: Path) -> bytes:
     for source in sources(root):
         for path in (source, source.with_suffix(".py"), root / "exercises" / f"{source.stem}.ipynb"):
             digest.update(path.read_bytes())
-    for path in sorted((root / "edgelib").rglob("*.py")):  # judges and models decide marks too
+    library = root / "edgelib"  # judges, models and their figures decide marks too
+    for path in sorted([*library.rglob("*.py"), *(library / "data").rglob("*.csv")]):
         digest.update(path.read_bytes())
     return digest.digest()
 

@@ -232,6 +232,17 @@ def grading(runs: int = 5) -> Ratio:
     return Ratio(f"grade a student, {count} exercises", f"nbgrader, {graders.EXERCISE} alone", *times)
 
 
+def classroom(students: int = 300, processes: int = 2) -> Ratio:
+    """Grading a class, hostile and damaged submissions included, against one solved submission."""
+    submission = graders.solved()
+    graders.ours(submission)
+    one = [measure(lambda: graders.ours(submission)) for _ in range(5)]
+    whole = graders.class_seconds(students, processes)
+    return Ratio(
+        f"grade {students} students, -j {processes}", "one student", [whole], [float(np.median(one))]
+    )
+
+
 def main() -> None:
     """Print the table, row by row as it is measured."""
     print(f"{'':<34} {'median':>9} {'p95':>9}  {'against':<26} {'median':>9}    ratio  (p5 .. p95)")
@@ -242,6 +253,7 @@ def main() -> None:
         lambda: [slider()],
         lambda: [notebook()],
         lambda: [grading()],
+        lambda: [classroom()],
     ):
         try:
             for ratio in measured():

@@ -8,18 +8,18 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
 import numpy
 
-from edgelib.exercises.blocks import replace_solutions, solution_cells
-from edgelib.grading.classroom import Submission, course, grade_student
-from edgelib.grading.load import ROOT, sources
+from edgelib.grading.classroom import Submission, course, grade_class, grade_student
+from edgelib.grading.load import ROOT
 from edgelib.grading.nbgrader import export
 from tests.benchmarks.environment import environment
+from tests.grading import generated_class as generated
 
 NBGRADER = {"nbgrader": "0.9.6", "numpy": numpy.__version__, "platformdirs": "4.14.7", "jupytext": "1.19.6"}
 SECRET = b"of a benchmark, not of a course"
@@ -28,24 +28,27 @@ EXERCISE = "ex2"
 
 def solved() -> Submission:
     """A student who has copied all solutions."""
-    notebooks = {}
-    for source in sources():
-        released = nbformat.read(ROOT / "exercises" / f"{source.stem}.ipynb", as_version=4)
-        answers = {
-            cell.metadata["edge"]["answer"]: replace_solutions(cell.source, None)
-            for cell in solution_cells(source)
-            if "answer" in cell.metadata.get("edge", {})
-        }
-        for cell in released.cells:
-            cell.source = answers.get(cell.metadata.get("edge", {}).get("answer"), cell.source)
-        notebooks[source.stem] = nbformat.writes(released).encode()
-    return Submission("ann", notebooks, {})
+    return Submission(
+        "ann", {name: generated.notebook(name, generated.solved(name)) for name in generated.exercises()}, {}
+    )
 
 
 def ours(submission: Submission) -> None:
     """Grade every exercise of one student."""
     result = grade_student(submission, SECRET)
     assert result["total"] == 100 and len(result["exercises"]) == len(course())
+
+
+def class_seconds(students: int, processes: int) -> float:
+    """Seconds for a class, from folders to results; one of ten students is hostile, one file is damaged."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        expected = generated.make_class(folder / "class", students)
+        start = time.perf_counter()
+        graded = grade_class(folder / "class", SECRET, folder / "grades.sqlite", processes)
+        seconds = time.perf_counter() - start
+    assert graded.faults == {} and graded.results.keys() == expected.keys()
+    return seconds
 
 
 @contextmanager
