@@ -21,6 +21,7 @@ from edgelib.isa.trace import record
 
 Predicate = NDArray[np.bool_]
 Vector = NDArray[Any]
+# What the original SVE allowed, and QEMU runs. Arm has since narrowed it to powers of two.
 VECTOR_LENGTHS = tuple(range(16, 257, 16))
 DEFAULT_NAN, QUIET = np.uint32(0x7FC00000), np.uint32(0x00400000)
 _DRAIN = (

@@ -235,7 +235,7 @@ def test_the_program_is_read_as_arm_writes_it():
     ("call", "error", "words"),
     [
         (lambda: core("cortex-a79"), UnknownName, "did you mean"),
-        (lambda: core("cortex-x4"), UnknownFigure, "unpublished"),
+        (lambda: core("cortex-x2"), UnknownFigure, "unpublished"),
         (lambda: chain_throughput("cortex-a78", "smmla", 4), ValueError, "lacks i8mm"),
         (lambda: chain_throughput("cortex-a78", "mla", 4), UnknownFigure, "timing of mla"),
         (lambda: chain_throughput("cortex-a78", "fmal", 4), UnknownName, "did you mean fmla"),

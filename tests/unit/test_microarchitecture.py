@@ -87,7 +87,7 @@ def test_int8_peak_of_a_cortex_a78() -> None:
     ("call", "error", "message"),
     [
         (lambda: figure("cortex-a79", "rob"), UnknownName, "did you mean"),
-        (lambda: figure("cortex-x4", "latency.fmla"), UnknownFigure, "unpublished"),
+        (lambda: figure("cortex-x2", "latency.fmla"), UnknownFigure, "unpublished"),
         (lambda: figure("cortex-a78", "btb"), UnknownFigure, "btb of cortex-a78 is unpublished"),
         (lambda: figure("cortex-a78", "isa"), ValueError, "ask `words`"),
         (lambda: peak("cortex-a78", "smmla"), ValueError, "no i8mm extension"),

@@ -107,14 +107,14 @@ class Core:
 def core(name: str) -> Core:
     """A core of the catalogue, ready to simulate.
 
-    Names: "cortex-a78" and "cortex-x3" (Arm's guides), "neoverse-n1-guide", "neoverse-n2-guide" (parts of
-    Arm's guides as others transcribed them), and the models of llvm-mca 19: "cortex-a53", "cortex-a55",
-    "cortex-a510", "neoverse-n1", "neoverse-n2", "apple-m1", "a64fx".
+    Names: "cortex-a78", "cortex-x3", "cortex-x4" (Arm's guides), "neoverse-n1-guide", "neoverse-n2-guide"
+    (parts of Arm's guides as others transcribed them), and the models of llvm-mca 19: "cortex-a53",
+    "cortex-a55", "cortex-a510", "neoverse-n1", "neoverse-n2", "apple-m1" (Apple's core of 2013), "a64fx".
 
     Raises
     ------
     UnknownName : not in the catalogue.
-    UnknownFigure : its latencies are unpublished (Cortex-X1, X2, X4).
+    UnknownFigure : its latencies are unpublished (Cortex-X1, X2).
     """
     names = operations(name)
     if not names:
