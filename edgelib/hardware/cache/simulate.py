@@ -8,8 +8,8 @@ store as for a load (write-allocate), and evicts one by the policy:
 - `fifo`: the line that came first, used or not.
 
 Sets do not know of each other. So the trace is sorted by set, and all sets are stepped together, one
-access of each at a time, as arrays; a cache of few sets is stepped with a dictionary instead, which
-remembers the order of its keys. Both give the same answer.
+access of each at a time, as arrays; the sets of a small cache go one after the other instead, each an
+`lru_cache` of Python's standard library (FIFO: a dictionary). Both give the same answer.
 Source of the model: Hennessy and Patterson, Computer Architecture: A Quantitative Approach, appendix B.
 """
 
@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -116,10 +118,9 @@ class Cache:
         lengths = np.diff(np.append(starts, lines.size))
         if lines.size / lengths.max() >= _IN_STEP * self.ways:
             return _in_step(lines, starts, lengths, self.ways, self.policy)
-        hits = bytearray()  # a byte per access: quicker to append to and to read back than a list
-        for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-            _one_set(lines[start : start + length].tolist(), self.ways, self.policy, hits)
-        return np.frombuffer(hits, dtype=bool)
+        ends = (starts + lengths).tolist()
+        sets = [lines[start:end].tolist() for start, end in zip(starts.tolist(), ends, strict=True)]
+        return np.concatenate([_one_set(trace, self.ways, self.policy) for trace in sets])
 
 
 def _in_step(lines: Ints, starts: Ints, lengths: Ints, ways: int, policy: str) -> Mask:
@@ -133,17 +134,17 @@ def _in_step(lines: Ints, starts: Ints, lengths: Ints, ways: int, policy: str) -
     active = np.searchsorted(-lengths, -np.arange(int(lengths[0])), side="left")
     kept = np.full((ways, starts.size), -1, dtype=np.int64)
     hits = np.empty(lines.size, dtype=bool)
-    for t, count in enumerate(active.tolist()):
-        at = starts[:count] + t
+    for t, live in enumerate(active.tolist()):
+        at = starts[:live] + t
         wanted = lines[at]
         pushed = wanted
-        found = np.zeros(count, dtype=bool)
+        found = np.zeros(live, dtype=bool)
         if policy == "fifo":
             for way in kept:
-                found |= way[:count] == wanted
+                found |= way[:live] == wanted
         for way in kept:
-            old = way[:count].copy()
-            np.copyto(way[:count], pushed, where=~found)
+            old = way[:live].copy()
+            np.copyto(way[:live], pushed, where=~found)
             if policy == "lru":
                 found |= old == wanted
             pushed = old
@@ -151,23 +152,39 @@ def _in_step(lines: Ints, starts: Ints, lengths: Ints, ways: int, policy: str) -
     return hits
 
 
-def _one_set(trace: list[int], ways: int, policy: str, hits: bytearray) -> None:
-    """One set; the dictionary keeps its lines in order, the next to be evicted first."""
+def _one_set(trace: list[int], ways: int, policy: str) -> Mask:
+    """The hits of one set."""
+    if policy == "fifo":
+        return _first_in_first_out(trace, ways)
+    serial = count().__next__
+
+    @lru_cache(maxsize=ways)  # the standard library's own set of `ways` lines
+    def bring(_line: int) -> int:
+        return serial()  # called for a line that is not there
+
+    brought = np.fromiter(map(bring, trace), dtype=np.int64, count=len(trace))
+    return ~_grows(brought)
+
+
+def _grows(brought: Ints) -> Mask:
+    """True where a serial number was given out for the first time; they are given out in order."""
+    new = np.ones(brought.size, dtype=bool)
+    new[1:] = brought[1:] > np.maximum.accumulate(brought)[:-1]
+    return new
+
+
+def _first_in_first_out(trace: list[int], ways: int) -> Mask:
+    """The dictionary keeps lines in the order in which they came, the next to be evicted first."""
     kept: OrderedDict[int, None] = OrderedDict()
-    refresh, evict, note = kept.move_to_end, kept.popitem, hits.append
-    lru, room = policy == "lru", ways
+    hits = bytearray()  # a byte per access: quicker to append to and to read back than a list
     for line in trace:
-        if line in kept:
-            if lru:
-                refresh(line)
-            note(True)
-        else:
+        here = line in kept
+        hits.append(here)
+        if not here:
+            if len(kept) == ways:
+                kept.popitem(last=False)
             kept[line] = None
-            note(False)
-            if room:
-                room -= 1
-            else:
-                evict(False)
+    return np.frombuffer(hits, dtype=bool)
 
 
 def _changes(values: Ints) -> Mask:
