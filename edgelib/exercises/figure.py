@@ -6,7 +6,7 @@ kept, to the left it is missed. Plain SVG: a page needs nothing to show it, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from math import log10
 
@@ -16,6 +16,13 @@ _WIDTH, _MIDDLE, _DECADE = 640, 320, 300  # pixels; the axis runs from a tenth t
 _ROW, _BAR, _TOP = 46, 14, 8
 _KEPT, _MISSED = "#009E73", "#D55E00"  # Okabe & Ito; the words say the same
 _FONT = 'font-family="sans-serif" font-size="14" fill="currentColor"'
+
+
+def told(lines: Sequence[str], measures: Sequence[Measure]) -> list[str]:
+    """Lines as HTML, every one escaped, with the picture after the first; what it says is not said again."""
+    drawn = {measure.text for measure in measures}
+    texts = [escape(line) for line in lines if line not in drawn]
+    return [*texts[:1], svg(measures), *texts[1:]] if measures else texts
 
 
 def svg(measures: Iterable[Measure]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-from edgelib.exercises.figure import svg
+from edgelib.exercises.figure import told
 from edgelib.exercises.verdict import Measure
 from edgelib.store import Store
 
@@ -29,9 +29,8 @@ class Message:
     def _repr_html_(self) -> str:
         # everything is escaped: names, values and exception texts come from anywhere
         parts = [f"<p><strong>{escape(self.title)}</strong></p>"]
-        parts += [f"<p>{escape(line)}</p>" for line in self.lines]
+        parts += [f"<p>{text}</p>" for text in told(self.lines, self.measures)]
         parts += [f"<pre>{escape(self.code)}</pre>"] if self.code else []
-        parts.append(svg(self.measures))
         return f'<div class="edgelib-message" role="status">{"".join(parts)}</div>'
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from edgelib.exercises.figure import svg
+from edgelib.exercises.figure import told
 from edgelib.exercises.verdict import Measure
 from edgelib.grading.classroom import Graded
 
@@ -153,4 +153,4 @@ def _section(name: str, exercise: dict[str, Any]) -> str:
 
 def _why(part: dict[str, Any]) -> str:
     """The reasons for a mark, and a picture of them where the part has constraints."""
-    return "<br>".join(map(escape, part["lines"])) + svg(Measure(**one) for one in part["measures"])
+    return "<br>".join(told(part["lines"], [Measure(**one) for one in part["measures"]]))

@@ -52,6 +52,15 @@ def test_every_row_is_words_too_and_nothing_is_markup() -> None:
     assert svg(()) == "" and "svg" not in Message("no picture")._repr_html_()
 
 
+def test_what_the_picture_says_is_not_said_twice() -> None:
+    """In HTML; the plain text has no picture and keeps every line."""
+    message = Message("wrong", ("On <this> phone:", ROWS[0].text, "You forgot the cache."), measures=ROWS)
+    shown = message._repr_html_()
+    words = shown.replace(svg(ROWS), "PICTURE")
+    assert "<p>On &lt;this&gt; phone:</p><p>PICTURE</p><p>You forgot the cache.</p>" in words
+    assert ROWS[0].text in repr(message)
+
+
 @pytest.mark.parametrize(
     ("value", "limit", "at_most", "times"),
     [(3.0, 6.0, True, 2.0), (6.0, 3.0, True, 0.5), (6.0, 3.0, False, 2.0), (0.0, 0.1, True, float("inf"))],
