@@ -47,7 +47,7 @@ def _digits(x: Floats, digits: int = 4) -> Any:
 
 def _even(law: Callable[[float], float], n: int) -> Floats:
     """n numbers that stand for a law, each for an equal share of it, in an order that looks random."""
-    return np.array([law((place * 37 % n + 0.5) / n) for place in range(n)])
+    return np.array([law((place * 29 % n + 0.5) / n) for place in range(n)])
 
 
 def _laplace(p: float) -> float:

@@ -444,8 +444,9 @@ def test_the_numbers_of_the_prose_are_printed_or_stated(capsys: pytest.CaptureFi
     proof.defined(s for s in solved if "one_number_or_the_tensor()" not in s and ".check(" not in s)
     printed = capsys.readouterr().out
     for text in ("code 16, value 0.16, error 0.003, 1.911%", "1.9: 1.90, the code is 190",
-                 "0.157, error 0.000", "0% clipped, 16.8 dB (2.5 bits)", "20% clipped, 10.9 dB", "0.3: 0% clipped, 40.4 dB",
-                 "at 0.0006 41.2 dB, 24.4 more", "0.8 more", "1.5 of 8 bits", "8.5 bit"):  # fmt: skip
+                 "0.157, error 0.000", "0% clipped, 16.8 dB (2.5 bits)", "20% clipped, 10.9 dB",
+                 "0.3: 0% clipped, 40.4 dB", "at 0.0006 41.2 dB, 24.4 more", "0.8 more",
+                 "1.5 of 8 bits", "8.5 bit"):  # fmt: skip
         assert text in printed, text
     prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
     for text in (
