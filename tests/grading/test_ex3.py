@@ -380,7 +380,7 @@ def test_no_input_of_part_b_or_d_is_in_doubt(ex3: Exercise) -> None:
 
 
 def test_a_coarse_search_is_enough(ex3: Exercise) -> None:
-    """Steps of one per cent, as the notebook says; and what they find is not much better than best_db."""
+    """Steps of one per cent, as the hint says; and what they find is not much better than best_db."""
     c = part(ex3, "c")
     for student in proof.MANY[:150]:
         for x in draw(c, "ex3", proof.SECRET, student):
@@ -446,7 +446,7 @@ def test_the_numbers_of_the_prose_are_printed_or_stated(capsys: pytest.CaptureFi
     for text in ("code 16, value 0.16, error 0.003, 1.911%", "1.9: 1.90, the code is 190",
                  "0.157, error 0.000", "0% clipped, 16.8 dB (2.5 bits)", "20% clipped, 10.9 dB",
                  "0.3: 0% clipped, 40.4 dB", "at 0.0006 41.2 dB, 24.4 more", "0.8 more",
-                 "1.5 of 8 bits", "8.5 bit"):  # fmt: skip
+                 "1.5 of 8 bits", "zero point False: 8.5"):  # fmt: skip
         assert text in printed, text
     prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
     for text in (
