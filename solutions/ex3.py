@@ -7,7 +7,7 @@ part f is prose. Codes are symmetric, -(2^(bits - 1) - 1) to 2^(bits - 1) - 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, lru_cache
 from math import ceil, log, log10
 from statistics import NormalDist
@@ -716,9 +716,8 @@ def _with_choices(weights: list[Numbers], target_db: float) -> Arguments:
 
 
 def _unclear(x: Arguments) -> bool:
-    """A format within 0.02 dB of the target, or two that store the same."""
-    formats = _formats(tuple(map(tuple, x["weights"])))
-    return any(abs(db - x["target_db"]) < 0.02 for _, db in formats)
+    """Whether a format is so close to the target that rounding could decide."""
+    return any(abs(db - x["target_db"]) < 0.02 for _, db in _formats(tuple(map(tuple, x["weights"]))))
 
 
 def _kinds(kind: str, x: Floats, place: Callable[[], int]) -> Floats:
@@ -753,15 +752,17 @@ def draw_designs(rng: np.random.Generator) -> list[Arguments]:
 
 def _told(drawn: list[Arguments]) -> bool:
     """Whether each misconception is wrong, and alone with its choice, on one instance at least."""
-    return all(any(list(_alone(x, code)) for x in drawn) for code in CHOICES)
+    return all(any(_alone(x, code) and _wrong(x, code) for x in drawn) for code in CHOICES)
 
 
-def _alone(x: Arguments, code: str) -> Iterator[str]:
-    choice = x["ideas"][code]
-    same = [other for other, idea in x["ideas"].items() if idea == choice]
-    reached = tuple(choice) in _reaching(x["weights"], x["target_db"])
-    if same == [code] and not (reached and stored_bits(*choice) <= x["fewest"] + 1e-9):
-        yield code
+def _alone(x: Arguments, code: str) -> bool:
+    return [other for other, idea in x["ideas"].items() if idea == x["ideas"][code]] == [code]
+
+
+def _wrong(x: Arguments, code: str) -> bool:
+    bits, group, zero = x["ideas"][code]
+    reached = (bits, group, zero) in _reaching(x["weights"], x["target_db"])
+    return not reached or stored_bits(bits, group, zero) > x["fewest"] + 1e-9
 
 
 def _public_designs() -> tuple[Arguments, ...]:
