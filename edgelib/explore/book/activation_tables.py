@@ -88,20 +88,26 @@ def activation_table(name: str, entries: int, interpolation: str, bits: int) -> 
 
 SPANS = {"4": 4, "8": 8, "16": 16, "32": 32}
 SIZES = 2 ** np.arange(3, 11)
+SCORES = 16384  # of all queries together: a move of any slider costs the same
 
 
 @cache
 def _scores(keys: int) -> NDArray[np.float64]:
-    """Scores of 64 queries: one key stands out by 8, the others are normal with deviation 2."""
-    scores = np.random.default_rng(7).normal(0, 2, (64, keys))
+    """Scores of some queries: one key stands out by 8, the others are normal with deviation 2."""
+    scores = np.random.default_rng(7).normal(0, 2, (SCORES // keys, keys))
     scores[:, 0] = scores[:, 1:].max(axis=-1) + 8
     return scores
 
 
 @cache
+def _exact(keys: int) -> NDArray[np.float64]:
+    return softmax(_scores(keys))
+
+
+@cache
 def _softmax_errors(keys: int, entries: int, span: int, interpolation: str) -> tuple[float, float]:
     """Largest error of a probability, and the mean divergence in nat."""
-    exact = softmax(_scores(keys))
+    exact = _exact(keys)
     got = softmax_by_table(_scores(keys), entries, span, interpolation)
     return float(np.abs(got - exact).max()), float(max(divergence(exact, got).mean(), 1e-12))
 
@@ -126,7 +132,7 @@ def softmax_table(entries: int, span: int, interpolation: str, keys: int) -> Sce
         marks.append(Line(x=SIZES, y=y, role=role, width=2.5 if here else 1.3, label=name, ghost=not here))
     error, kl = _softmax_errors(keys, entries, span, interpolation)
     marks.append(Dot(x=entries, y=kl, role="activations", size=7))
-    exact = softmax(_scores(keys))[:, 1:].sum(axis=-1).mean()
+    exact = _exact(keys)[:, 1:].sum(axis=-1).mean()
     rest = softmax_by_table(_scores(keys), entries, span, interpolation)[:, 1:].sum(axis=-1).mean()
     readout = (
         f"Divergence {significant(kl, 2) if kl > 1e-4 else f'{kl:.0e}'} nat, one probability off by up to "
@@ -178,7 +184,14 @@ def piecewise_linear(segments: int, name: str, bent: bool) -> Scene:
     slope = float(np.polyfit(np.log(PIECES[4:]), np.log(y[4:]), 1)[0])
     marks: list[Mark] = [
         Line(x=PIECES, y=bound, width=1.3, ghost=True, term="h²/8 max|f''|, equally long pieces"),
-        Line(x=PIECES, y=other, role="idle", width=1.5, ghost=True),
+        Line(
+            x=PIECES,
+            y=other,
+            role="idle",
+            width=1.5,
+            ghost=True,
+            label="equally long" if bent else "short where it bends",
+        ),
         Line(x=PIECES, y=y, role="activations", label=f"slope {slope:.2f}"),
         Dot(x=segments, y=here, role="activations", size=7),
         Text(x=2.1, y=1.8 * float(bound[0]), text="bound, equal pieces"),
@@ -190,7 +203,7 @@ def piecewise_linear(segments: int, name: str, bent: bool) -> Scene:
     )
     return Scene(
         title="The error of straight pieces falls with the square of their number",
-        x=Axis(label="Pieces", lo=1.5, hi=1500, log=True),
+        x=Axis(label="Pieces", lo=1.5, hi=4000, log=True),
         y=Axis(label="Largest error", lo=1e-7, hi=10, log=True),
         marks=marks,
         readout=readout,

@@ -56,6 +56,7 @@ def dsp_wakes(burst: int, wake: float, gap: float) -> Scene:
         Text(x=49, y=rest, text="asleep" if sleeps else "awake"),
     ]
     if sleeps and wake:
+        marks.append(Text(x=49, y=BUSY_W + 0.25, text="wake-up", role="error"))
         marks += [
             Dot(x=k * period, y=BUSY_W + 0.25, role="error", size=5, term=f"wake-up: {wake:g} J")
             for k in range(ceil(48 / period))

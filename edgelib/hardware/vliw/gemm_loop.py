@@ -110,6 +110,13 @@ def run(program: str, a: NDArray[np.uint8], b: NDArray[np.int8]) -> NDArray[np.i
 
     Registers and the result's place hold old values, as they would.
     """
+    machine = machine_with(a, b)
+    machine.run(program)
+    return stored(machine)
+
+
+def machine_with(a: NDArray[np.uint8], b: NDArray[np.int8]) -> Machine:
+    """A machine that finds A at r0, b at r2 and room for the sums at r3."""
     depth = a.shape[1]
     machine = Machine(32768)
     machine.memory[:] = _OLD
@@ -118,5 +125,9 @@ def run(program: str, a: NDArray[np.uint8], b: NDArray[np.int8]) -> NDArray[np.i
     machine.memory[_A : _A + a.size] = blocks.ravel()
     machine.memory[_B : _B + depth] = b.view(np.uint8)
     machine.r[0], machine.r[2], machine.r[3] = _A, _B, _C
-    machine.run(program)
+    return machine
+
+
+def stored(machine: Machine) -> NDArray[np.int32]:
+    """What lies where the sums belong, int32[32]."""
     return machine.memory[_C : _C + 4 * ROWS].view(np.int32).copy()
