@@ -114,6 +114,7 @@ def batch_joules(batch: int, bits: str, context: int) -> Scene:
         Area(x=BATCHES, y0=[0.0] * len(BATCHES), y1=base, role="compute", term="products"),
         Area(x=BATCHES, y0=base, y1=middle, role="kv", label="keys and values", term="keys and values"),
         Area(x=BATCHES, y0=middle, y1=top, role="weights", label="weights", term="weights / batch"),
+        Line(x=BATCHES, y=top, role="weights", width=1.5),
         Dot(x=batch, y=here, role="error", size=8, label=f"{significant(here)} mJ"),
     ]
     readout = (

@@ -71,8 +71,7 @@ def gemm_program(repairs: Iterable[str], depth: int = 16) -> str:
     """
     done = set(repairs)
     trips = integer("depth", depth, BLOCK) // BLOCK
-    first = "r1=memw(r2++#4)" if "operand" in done else "r1=memw(r2+#0)"
-    setup = f"{{ loop0(.L,#{trips})\n  {first}\n  v2=vxor(v2,v2)\n  p0=cmp.eq(r0,r0) }}"
+    setup = f"{{ loop0(.L,#{trips})\n  r1=memw(r2++#4)\n  v2=vxor(v2,v2)\n  p0=cmp.eq(r0,r0) }}"
     end = "\n{ vmem(r3+#0)=v2 }" if "store" in done else ""
     return f"{setup}\n.L:\n{gemm_packet(done)}:endloop0{end}"
 
