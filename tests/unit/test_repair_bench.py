@@ -46,6 +46,8 @@ def test_the_first_wrong_lane_is_shown_with_both_values():
     assert (report.state, report.first_wrong) == ("wrong", 7 * 64)
     assert "wrong in 64 of 512 lanes, first in lane 448" in report.text
     assert "nothing was stored" in report.text
+    unused = bench("gemm", gemm_program(["step", "one-load"]))
+    assert unused.first_wrong == 0 and "register held before" in unused.text
     late = bench("dual", DUAL + "\nr3=memw(r0+#0)\n{ memw(r2+#-4)=r1 }")
     assert (late.state, late.first_wrong) == ("wrong", 510)
     lane = late.text.splitlines()[1].split()

@@ -24,7 +24,11 @@ Lanes = NDArray[Any]
 SEEDS = (0, 1)  # two sets of operands: nothing is right by accident
 LIMIT = 2000  # packets; the longest sensible program needs fewer than 100
 SHOWN = 5
-OLD = 0x5A  # every byte of memory that nobody has written
+UNTOUCHED = {  # every byte of what nobody has written
+    0x5A: "what lay in memory before: nothing was stored here",
+    0x01: "what a vector register held before: nothing was computed into it",
+}
+OLD, REGISTER = UNTOUCHED
 _VECTORS, _X, _Y = 8, 0, 2048
 
 
@@ -53,7 +57,7 @@ def _pairs(seed: int) -> tuple[Machine, Lanes]:
     x = rng.integers(0, 256, 128 * _VECTORS, dtype=np.uint8)
     w = rng.integers(-64, 64, 4, dtype=np.int8)
     machine = Machine(4096)
-    machine.memory[:] = OLD
+    machine.memory[:], machine.v[:] = OLD, REGISTER
     machine.memory[_X : _X + x.size] = x
     machine.r[0], machine.r[1], machine.r[2] = _X, w.view(np.uint32)[0], _Y
     exact = (x.reshape(-1, 2, 2).astype(np.int32) * w.reshape(2, 2)).sum(axis=-1).ravel()
@@ -126,9 +130,9 @@ def bench(task: str, program: str) -> Report:
 def _wrong(found: Lanes, exact: Lanes, wrong: Lanes) -> Report:
     first = int(wrong[0])
     lanes = range(min(first, exact.size - SHOWN), min(exact.size, first + SHOWN))
-    rows = {"lane": list(lanes), "numpy": exact[lanes], "yours": found[lanes]}
+    rows = {"lane": [*lanes], "numpy": exact[lanes].tolist(), "yours": found[lanes].tolist()}
     table = "\n".join(f"  {name:<6}" + "".join(f"{v:>12,}" for v in row) for name, row in rows.items())
     head = f"Legal, and wrong in {wrong.size} of {exact.size} lanes, first in lane {first}:"
-    untouched = np.all(found[first : first + 1].view(np.uint8) == OLD)
-    note = "\n  (what lay there before: nothing was stored)" if untouched else ""
-    return Report("wrong", f"{head}\n{table}{note}", first)
+    held = {int(byte) for byte in found[first : first + 1].view(np.uint8)}
+    note = UNTOUCHED.get(held.pop(), "") if len(held) == 1 else ""
+    return Report("wrong", f"{head}\n{table}" + (f"\n  ({note})" if note else ""), first)
