@@ -194,7 +194,7 @@ def packet_builder(first: str, second: str, third: str, fourth: str) -> Scene:
 
 STEPS = {"#128, as printed": "#128", "#1, one vector": "#1"}
 COMPARISONS = {
-    "p1=vcmp.gt(v4.h,#0), printed": "p1=vcmp.gt(v4.h,#0)",
+    "vcmp.gt with #0, printed": "p1=vcmp.gt(v4.h,#0)",
     "p1=vcmp.gt(v4.h,v5.h)": "p1=vcmp.gt(v4.h,v5.h)",
     "q1=vcmp.gt(v4.h,v5.h)": "q1=vcmp.gt(v4.h,v5.h)",
     "p1=cmp.gt(r5,#0)": "p1=cmp.gt(r5,#0)",
