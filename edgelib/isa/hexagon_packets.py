@@ -60,6 +60,8 @@ def split_packets(asm: str) -> Iterator[tuple[list[str], str, tuple[str, ...]]]:
             labels = []
         elif line and inside:
             lines.append(line)
+        elif line.startswith(":"):
+            raise SyntaxFault(f"`{line}` stands alone; it belongs behind the }} of a loop's last packet.")
         elif line:
             yield [line], "", tuple(labels)
             labels = []

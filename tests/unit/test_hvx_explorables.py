@@ -3,10 +3,14 @@
 import itertools
 import re
 
+import numpy as np
+import pytest
+
+from edgelib.explore.book import activation_tables, hvx_memory, hvx_permute, packets, repair
 from edgelib.explore.book import hvx as book
-from edgelib.explore.book import hvx_memory, hvx_permute
-from edgelib.explore.scene import Cell
-from edgelib.isa import hvx
+from edgelib.explore.scene import Cell, Text
+from edgelib.hardware.vliw.gemm_loop import REPAIRS, attempt
+from edgelib.isa import Trace, hvx
 
 
 def numbers(text):
@@ -72,3 +76,45 @@ def test_lanes_in_the_table_are_bytes_over_width():
     scene = book.hvx_lanes.scene(width=4, mode=64, pair=True, byte=90)
     assert numbers(scene.readout)[2:4] == [32, 32] and "lane 22" in scene.readout
     assert [row[1] for row in book.hvx_lanes.scene().table[1:]] == ["128", "64", "32", "16"]
+
+
+@pytest.mark.parametrize("entries", [32, 64, 128, 256])
+def test_a_table_of_bytes_takes_the_look_ups_that_it_says(entries):
+    stored = np.arange(entries, dtype=np.uint8).view(np.int8)
+    halves = hvx.table_set(np.resize(stored, (2, 128)))
+    found, index = np.zeros(128, np.int8), (np.arange(128) % entries).astype(np.uint8)
+    with Trace() as trace:
+        for r in range(entries // 32):
+            found = hvx.vor(found, hvx.vlut32(index, halves[r // 4], r))
+    assert np.array_equal(found, stored[index])
+    readout = activation_tables.vlut_table.scene(entries=entries).readout
+    assert f"128 values take {trace.counts['vlut32']} VLUT32." in readout
+    line = activation_tables.vlut_table.scene(entries=entries, interpolation="linear").readout
+    assert f"take {2 * trace.counts['vlut32']} VLUT32." in line, "both neighbours"
+
+
+def test_every_context_of_the_softmax_costs_the_same():
+    keys = activation_tables.softmax_table.controls["keys"].values
+    assert {activation_tables._scores(int(k)).size for k in keys} == {activation_tables.SCORES}
+
+
+def test_the_picture_of_an_illegal_packet_states_each_broken_rule():
+    scene = packets.chapter_packet.scene()
+    drawn = " ".join(mark.text for mark in scene.marks if isinstance(mark, Text))
+    assert "#128 does not fit" in drawn and "never P" in drawn and "in the order written" in drawn
+    legal = packets.chapter_packet.scene(step="#1", comparison="p1=cmp.gt(r5,#0)")
+    assert "in the order written" not in " ".join(m.text for m in legal.marks if isinstance(m, Text))
+
+
+def test_the_gemm_picture_names_the_first_wrong_lane():
+    for left_out in ("cur", "operand"):
+        repairs = [name for name in REPAIRS if name != left_out]
+        trial = attempt(repairs)
+        first = int(np.flatnonzero(trial.result != trial.exact)[0])
+        wanted = {name.replace("-", "_"): name in repairs for name in REPAIRS}
+        readout = repair.gemm_repair.scene(**wanted).readout
+        assert (
+            f"First wrong lane: {first}, {trial.result[first]:,} instead of {trial.exact[first]:,}."
+            in readout
+        )
+    assert "wrong" not in repair.gemm_repair.scene(**dict.fromkeys(wanted, True)).readout

@@ -45,19 +45,7 @@ def _error(name: str, entries: int, interpolation: str, bits: int) -> float:
 )
 def activation_table(name: str, entries: int, interpolation: str, bits: int) -> Scene:
     """A function, the same from a table in NEON registers, and the difference, magnified."""
-    of = table(name, entries, bits=bits)
-    x = np.linspace(of.lo, of.hi, 321)
-    exact, read = of.function.f(x), of(x, interpolation)
-    place, top = (x - of.lo) / (of.hi - of.lo), float(np.abs(of.function.f(x)).max())
-    off = 100 * np.abs(read - exact) / top
-    error = _error(name, entries, interpolation, bits)
-    marks: list[Mark] = [
-        Area(x=place, y0=np.zeros_like(x), y1=MAGNIFIED * off, role="error", term="|table - function|"),
-        Line(x=place, y=100 * exact / top, ghost=True, width=1.5, term="the function"),
-        Line(x=place, y=100 * read / top, role="activations", term="from the table"),
-        Text(x=0.02, y=-14, text=f"error x {MAGNIFIED}", role="error"),
-        Text(x=0.02, y=104, text=f"{SHOWN[name]} from {of.lo:g} to {of.hi:g}"),
-    ]
+    marks, off = _read(name, entries, interpolation, bits)
     registers = entries * bits // 8 // 16
     reads = look_ups(entries) * (bits // 8) * (2 if interpolation == "linear" else 1)
     held = (
@@ -65,10 +53,7 @@ def activation_table(name: str, entries: int, interpolation: str, bits: int) -> 
         if registers == 32
         else f"{registers} of 32 registers hold{'s' * (registers == 1)}"
     )
-    readout = (
-        f"Off by at most {significant(error, 2)}, {significant(100 * error / top, 2)} % of the largest. "
-        f"{held} the table; 16 values take {reads} TBL or TBX."
-    )
+    readout = f"{off} {held} the table; 16 values take {reads} TBL or TBX."
     return Scene(
         title="More entries help until the rounding of each entry shows",
         x=Axis(label="Place in the range", lo=0, hi=1),
@@ -86,22 +71,86 @@ def activation_table(name: str, entries: int, interpolation: str, bits: int) -> 
     )
 
 
+def _read(name: str, entries: int, interpolation: str, bits: int) -> tuple[list[Mark], str]:
+    """A function and what a table says instead, both as shares of the largest value; the error in words."""
+    of = table(name, entries, bits=bits)
+    x = np.linspace(of.lo, of.hi, 321)
+    exact, read = of.function.f(x), of(x, interpolation)
+    place, top = (x - of.lo) / (of.hi - of.lo), float(np.abs(exact).max())
+    off, error = 100 * np.abs(read - exact) / top, _error(name, entries, interpolation, bits)
+    marks: list[Mark] = [
+        Area(x=place, y0=np.zeros_like(x), y1=MAGNIFIED * off, role="error", term="|table - function|"),
+        Line(x=place, y=100 * exact / top, ghost=True, width=1.5, term="the function"),
+        Line(x=place, y=100 * read / top, role="activations", term="from the table"),
+        Text(x=0.02, y=-14, text=f"error x {MAGNIFIED}", role="error"),
+        Text(x=0.02, y=104, text=f"{SHOWN[name]} from {of.lo:g} to {of.hi:g}"),
+    ]
+    return (
+        marks,
+        f"Off by at most {significant(error, 2)}, {significant(100 * error / top, 2)} % of the largest.",
+    )
+
+
+HVX_NAMES = {label: name for label, name in NAMES.items() if name != "tanh"}
+
+
+@explorable(
+    "vlut-table",
+    label="How large a table does SiLU need on HVX?",
+    hint="Double the entries until the steps are gone. Which costs fewer look-ups, more entries or a line?",
+    name=Choice(HVX_NAMES, label="Function"),
+    entries=Slider(32, 256, log2=True, default=32, unit="entries", label="Table of bytes"),
+    interpolation=Choice({"nearest entry": "nearest", "straight line": "linear"}, label="Between entries"),
+)
+def vlut_table(name: str, entries: int, interpolation: str) -> Scene:
+    """A function from a table of bytes in HVX registers, 32 entries a VLUT32."""
+    marks, off = _read(name, entries, interpolation, 8)
+    look_ups_32 = entries // 32 * (2 if interpolation == "linear" else 1)
+    registers = -(-entries // 128)
+    readout = (
+        f"{off} {registers} register{'s hold' if registers > 1 else ' holds'} the table; "
+        f"128 values take {look_ups_32} VLUT32."
+    )
+    return Scene(
+        title="A table of bytes is limited by its steps, then by its bytes",
+        x=Axis(label="Place in the range", lo=0, hi=1),
+        y=Axis(label="Share of the largest value", unit="%", lo=-40, hi=115),
+        marks=marks,
+        readout=readout,
+        alt=f"{SHOWN[name]} and its table of {entries} bytes. {readout}",
+        table=[
+            ("entries", "VLUT32", "nearest entry", "straight line"),
+            *(
+                (str(n), str(n // 32), *(f"{_error(name, n, i, 8):.2g}" for i in INTERPOLATIONS))
+                for n in ENTRIES
+                if n >= 32
+            ),
+        ],
+    )
+
+
 SPANS = {"4": 4, "8": 8, "16": 16, "32": 32}
 SIZES = 2 ** np.arange(3, 11)
+SCORES = 16384  # of all queries together: a move of any slider costs the same
 
 
 @cache
 def _scores(keys: int) -> NDArray[np.float64]:
-    """Scores of 64 queries: one key stands out by 8, the others are normal with deviation 2."""
-    scores = np.random.default_rng(7).normal(0, 2, (64, keys))
+    """Scores of some queries: one key stands out by 8, the others are normal with deviation 2."""
+    scores = np.random.default_rng(7).normal(0, 2, (SCORES // keys, keys))
     scores[:, 0] = scores[:, 1:].max(axis=-1) + 8
     return scores
 
 
 @cache
+def _exact(keys: int) -> NDArray[np.float64]:
+    return softmax(_scores(keys))
+
+
+@cache
 def _softmax_errors(keys: int, entries: int, span: int, interpolation: str) -> tuple[float, float]:
     """Largest error of a probability, and the mean divergence in nat."""
-    exact = softmax(_scores(keys))
+    exact = _exact(keys)
     got = softmax_by_table(_scores(keys), entries, span, interpolation)
     return float(np.abs(got - exact).max()), float(max(divergence(exact, got).mean(), 1e-12))
 
@@ -126,7 +175,7 @@ def softmax_table(entries: int, span: int, interpolation: str, keys: int) -> Sce
         marks.append(Line(x=SIZES, y=y, role=role, width=2.5 if here else 1.3, label=name, ghost=not here))
     error, kl = _softmax_errors(keys, entries, span, interpolation)
     marks.append(Dot(x=entries, y=kl, role="activations", size=7))
-    exact = softmax(_scores(keys))[:, 1:].sum(axis=-1).mean()
+    exact = _exact(keys)[:, 1:].sum(axis=-1).mean()
     rest = softmax_by_table(_scores(keys), entries, span, interpolation)[:, 1:].sum(axis=-1).mean()
     readout = (
         f"Divergence {significant(kl, 2) if kl > 1e-4 else f'{kl:.0e}'} nat, one probability off by up to "
@@ -178,7 +227,14 @@ def piecewise_linear(segments: int, name: str, bent: bool) -> Scene:
     slope = float(np.polyfit(np.log(PIECES[4:]), np.log(y[4:]), 1)[0])
     marks: list[Mark] = [
         Line(x=PIECES, y=bound, width=1.3, ghost=True, term="h²/8 max|f''|, equally long pieces"),
-        Line(x=PIECES, y=other, role="idle", width=1.5, ghost=True),
+        Line(
+            x=PIECES,
+            y=other,
+            role="idle",
+            width=1.5,
+            ghost=True,
+            label="equally long" if bent else "short where it bends",
+        ),
         Line(x=PIECES, y=y, role="activations", label=f"slope {slope:.2f}"),
         Dot(x=segments, y=here, role="activations", size=7),
         Text(x=2.1, y=1.8 * float(bound[0]), text="bound, equal pieces"),
@@ -190,7 +246,7 @@ def piecewise_linear(segments: int, name: str, bent: bool) -> Scene:
     )
     return Scene(
         title="The error of straight pieces falls with the square of their number",
-        x=Axis(label="Pieces", lo=1.5, hi=1500, log=True),
+        x=Axis(label="Pieces", lo=1.5, hi=4000, log=True),
         y=Axis(label="Largest error", lo=1e-7, hi=10, log=True),
         marks=marks,
         readout=readout,

@@ -183,7 +183,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuv"
             "next row": COLUMNS,
             "every second row": 2 * COLUMNS,
             "a diagonal": COLUMNS + 1,
-            "the row itself": 1,
+            "one element on": 1,
         },
         label="From row to row",
     ),

@@ -176,7 +176,7 @@ def tops_from_parts(contexts: int, resources: int, clock: float, counting: int) 
 
 
 MEMORIES = {
-    "L1 data cache, 16 KiB (the chapter)": 16 * KIB,
+    "L1, 16 KiB (the chapter)": 16 * KIB,
     "VTCM, 256 KiB": 256 * KIB,
     "L2, 1 MiB": MIB,
 }

@@ -56,6 +56,7 @@ def dsp_wakes(burst: int, wake: float, gap: float) -> Scene:
         Text(x=49, y=rest, text="asleep" if sleeps else "awake"),
     ]
     if sleeps and wake:
+        marks.append(Text(x=49, y=BUSY_W + 0.25, text="wake-up", role="error"))
         marks += [
             Dot(x=k * period, y=BUSY_W + 0.25, role="error", size=5, term=f"wake-up: {wake:g} J")
             for k in range(ceil(48 / period))
@@ -113,6 +114,7 @@ def batch_joules(batch: int, bits: str, context: int) -> Scene:
         Area(x=BATCHES, y0=[0.0] * len(BATCHES), y1=base, role="compute", term="products"),
         Area(x=BATCHES, y0=base, y1=middle, role="kv", label="keys and values", term="keys and values"),
         Area(x=BATCHES, y0=middle, y1=top, role="weights", label="weights", term="weights / batch"),
+        Line(x=BATCHES, y=top, role="weights", width=1.5),
         Dot(x=batch, y=here, role="error", size=8, label=f"{significant(here)} mJ"),
     ]
     readout = (

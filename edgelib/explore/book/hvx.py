@@ -112,7 +112,7 @@ def _vrmpy(form: str, u: Array, other: Array) -> Array:
     hint="Edit a byte of Rt: all 32 sums move. A byte of Vu moves one. Where is the matrix?",
     step=Step(31, default=5, label="Lane"),
     form=Choice(list(VRMPY), label="Instruction"),
-    byte=Slider(0, 7, default=5, label="Byte to edit (0-3 of Vu, 4-7 of the other)"),
+    byte=Slider(0, 7, default=5, label="Byte (0-3: v2, 4-7: other)"),
     value=Slider(-128, 127, step=15, default=-128, label="Its value"),
 )
 def vrmpy_lanes(step: int, form: str, byte: int, value: int) -> Scene:

@@ -75,7 +75,7 @@ def delta_network(step: int, order: str, passes: str) -> Scene:
     ]
     if control is not None:
         held = _run(control, names)
-        verdict = "The order is reached."
+        verdict = "The order is reached." if done == len(distances) else "No two bytes meet: step on."
         for s in range(done):
             bits = control[s // 3]
             for k in range(SIZE):
@@ -142,7 +142,7 @@ def _draw_paths(marks: list[Mark], wanted: tuple[int, ...], name: str, done: int
             if here:
                 text = "+".join(map(str, here))
                 marks.append(_byte(s, place, text, "error" if meets else "activations"))
-    return where or "No conflict so far, but step on."
+    return where or "No two bytes meet so far: step on."
 
 
 def _bits(control: list[Array] | None, place: int) -> tuple[str, str]:

@@ -33,7 +33,7 @@ HEADS, HEAD_DIM, PAIRS = 8, 64, 128 * 2048  # 128 queries against 2,048 keys
     label="Which unit does attention wait for?",
     hint="Make the tensor unit faster. When does the softmax become the slowest part?",
     tensor=Slider(2, 16, log2=True, default=4, unit="TOPS", label="Tensor unit"),
-    vector=Slider(32, 512, log2=True, default=64, unit="GOPS", label="Softmax on the vector unit"),
+    vector=Slider(32, 512, log2=True, default=64, unit="GOPS", label="Softmax, vector unit"),
     flight=Slider(1, 3, default=1, label="Heads in flight"),
 )
 def attention_units(tensor: float, vector: float, flight: int) -> Scene:
@@ -67,7 +67,9 @@ def attention_units(tensor: float, vector: float, flight: int) -> Scene:
     return Scene(
         title="A faster tensor unit leaves attention to the softmax",
         x=Axis(label="Time", unit="µs", lo=0, hi=600),
-        y=Axis(label="Unit (number: head)", categories=("vector", "tensor")),
+        y=Axis(
+            label="Unit (number: head; dark blue: scores, light: values)", categories=("vector", "tensor")
+        ),
         marks=marks,
         readout=readout,
         alt=f"Timeline of eight attention heads on a tensor and a vector unit. {readout}",
@@ -164,14 +166,14 @@ def layer_to_unit(linear: str, attention: str, vector: str, phase: int) -> Scene
 
 
 ROUTES = {
-    "CPU, DSP, NPU, GPU (the chapter)": ("CPU", "DSP", "NPU", "GPU"),
-    "CPU, DSP with tensor unit, GPU": ("CPU", "DSP", "GPU"),
-    "CPU, DSP with tensor unit": ("CPU", "DSP"),
+    "CPU, DSP, NPU, GPU": ("CPU", "DSP", "NPU", "GPU"),
+    "CPU, DSP + tensor, GPU": ("CPU", "DSP", "GPU"),
+    "CPU, DSP + tensor": ("CPU", "DSP"),
 }
 SYNCS = {
     "queue, 17 µs": "dspqueue_min",
     "call, 87 µs": "fastrpc",
-    "call that the power manager allows, 300 µs": "fastrpc_qos",
+    "QoS asks for 300 µs": "fastrpc_qos",
 }
 WORK_US, BUS = 600.0, 50 * GB  # all work of the route, and the memory; assumed
 
@@ -207,7 +209,7 @@ def unit_hops(route: tuple[str, ...], size: int, copied: bool, sync: str) -> Sce
         f"each is {hop:.0f} µs, {signal * 1e6:.0f} µs of them the signal."
     )
     return Scene(
-        title="The work is the same, the hops are not",
+        title=f"Hops take {100 * lost / now:.0f} % of the time, and the work is the same",
         x=Axis(label="Time", unit="µs", lo=0, hi=2600),
         y=Axis(label="Unit", categories=lanes),
         marks=marks,

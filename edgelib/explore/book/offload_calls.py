@@ -14,7 +14,7 @@ OPS = int(general_figure("offload", "llamacpp_ops").value)
 CALLS = {
     "queue, 17 µs (measured)": 17e-6,
     "FastRPC, 87 µs (measured)": 87e-6,
-    "what QoS asks for, 300 µs": 300e-6,
+    "QoS asks for 300 µs": 300e-6,
     "processor asleep, 3 ms": 3e-3,
 }
 EACH = [2**k for k in range(10)]
@@ -66,11 +66,19 @@ def rpc_share(overhead: float, each: int, op_us: float, queued: bool) -> Scene:
     )
 
 
+SHARING = {
+    "copy in and back": "copy",
+    "shared, cached": "cached",
+    "shared, I/O coherent": "coherent",
+    "shared, uncached": "uncached",
+}
+
+
 @explorable(
     "shared-buffer",
     label="What does handing a buffer over cost?",
     hint="Let the CPU have written only a few lines. Which mechanism notices?",
-    mechanism=Choice({text: name for name, text in MECHANISMS.items()}, default="cached", label="Mechanism"),
+    mechanism=Choice(SHARING, default="cached", label="Mechanism"),
     size=Slider(16, 4096, log2=True, default=512, unit="KiB", label="Buffer"),
     dirty=Slider(0, 100, step=10, default=100, unit="%", label="Lines that the CPU wrote"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from textwrap import wrap
 
@@ -53,12 +54,14 @@ def broken(text: str) -> str:
     return text[:at] + "\n" + text[at:]
 
 
-def sentences(text: str, y: float, colour: str) -> list[Mark]:
-    """A sentence in lines that fit the width of four cells."""
-    lines = wrap(text, 66)[:3]
-    return [
-        Text(x=-0.45, y=y + 0.22 - 0.22 * k, text=line, role=colour) for k, line in enumerate(lines)
-    ]  # above
+def sentences(texts: Sequence[str], y: float, colour: str) -> list[Mark]:
+    """As many sentences as fit into four lines of the width of four cells."""
+    lines: list[str] = []
+    for text in texts:
+        more = wrap(text, 66)
+        if len(lines) + len(more) <= 4:
+            lines += more
+    return [Text(x=-0.45, y=y + 0.36 - 0.22 * k, text=line, role=colour) for k, line in enumerate(lines)]
 
 
 def packet_marks(texts: list[str], verdict: Verdict) -> list[Mark]:
@@ -66,8 +69,12 @@ def packet_marks(texts: list[str], verdict: Verdict) -> list[Mark]:
     marks: list[Mark] = []
     places = verdict.slots if verdict.legal else tuple(range(3, -1, -1))[: len(texts)]
     for text, slot in zip(texts, places, strict=False):
-        colour = "error" if _blamed(text, verdict) else _colour(text)
+        colour = "error" if blamed(text, verdict) else _colour(text)
         marks.append(Cell(x=3 - slot, y=2, text=broken(text), role=colour, width=0.96, term=_term(text)))
+    if not verdict.legal:
+        marks.append(
+            Text(x=1.5, y=1.42, text="no slots given: in the order written", role="idle", anchor="middle")
+        )
     for slot in {0, 1, 2, 3} - set(places):
         marks.append(Cell(x=3 - slot, y=2, text="empty", role="idle", width=0.96, opacity=0.2))
     held = {pipe: text for text, pipes in zip(texts, verdict.pipes, strict=False) for pipe in pipes}
@@ -103,10 +110,15 @@ def _colour(text: str) -> str:
     return ROLES.get(instruction.form.unit.family, "idle") if instruction else "error"
 
 
-def _blamed(text: str, verdict: Verdict) -> bool:
+def blamed(text: str, verdict: Verdict) -> bool:
     """Whether a broken rule names the instruction."""
     instruction = _parsed(text)
     return instruction is None or any(instruction.text in reason for reason in verdict.reasons)
+
+
+def plain(verdict: Verdict) -> list[str]:
+    """The broken rules for a picture: without the marks that set code apart, and without other forms."""
+    return [reason.replace("`", "").split(" Nearest:")[0] for reason in verdict.reasons]
 
 
 def _name(text: str) -> str:
@@ -128,15 +140,18 @@ def _term(text: str) -> str:
 
 def packet_scene(title: str, texts: list[str], verdict: Verdict, alt: str) -> Scene:
     """The picture of one judged packet."""
-    reason = verdict.reasons[0] if verdict.reasons else ""
-    more = f" And {len(verdict.reasons) - 1} more." if len(verdict.reasons) > 1 else ""
+    reasons = plain(verdict)
+    more = f" And {len(reasons) - 1} more." if len(reasons) > 1 else ""
     fine = f"{len(texts)} of 4 slots at work in one cycle."
-    readout = f"Illegal. {reason}{more}" if reason else f"Legal: {fine}"
+    readout = f"Illegal. {reasons[0]}{more}" if reasons else f"Legal: {fine}"
     return Scene(
         title=title,
         x=SLOT_AXIS,
         y=PACKET_AXIS,
-        marks=[*packet_marks(texts, verdict), *sentences(reason or fine, 0, "error" if reason else "ink")],
+        marks=[
+            *packet_marks(texts, verdict),
+            *sentences(reasons or [fine], 0, "error" if reasons else "ink"),
+        ],
         readout=readout,
         alt=f"{alt} {readout}",
         table=[
@@ -179,10 +194,10 @@ def packet_builder(first: str, second: str, third: str, fourth: str) -> Scene:
 
 STEPS = {"#128, as printed": "#128", "#1, one vector": "#1"}
 COMPARISONS = {
-    "p1 = vcmp.gt(v4.h,#0), as printed": "p1=vcmp.gt(v4.h,#0)",
-    "p1 = vcmp.gt(v4.h,v5.h)": "p1=vcmp.gt(v4.h,v5.h)",
-    "q1 = vcmp.gt(v4.h,v5.h)": "q1=vcmp.gt(v4.h,v5.h)",
-    "p1 = cmp.gt(r5,#0)": "p1=cmp.gt(r5,#0)",
+    "vcmp.gt with #0, printed": "p1=vcmp.gt(v4.h,#0)",
+    "p1=vcmp.gt(v4.h,v5.h)": "p1=vcmp.gt(v4.h,v5.h)",
+    "q1=vcmp.gt(v4.h,v5.h)": "q1=vcmp.gt(v4.h,v5.h)",
+    "p1=cmp.gt(r5,#0)": "p1=cmp.gt(r5,#0)",
 }
 PREDICATES = {"p0": "p0", "p1": "p1", "p1.new": "p1.new"}
 
@@ -239,7 +254,7 @@ def _packed(program: str, forward: bool) -> Schedule:
     hint="Step through the packets. Then let values be handed on: which program gains, and which cannot?",
     program=Choice(list(PROGRAMS), label="Program"),
     forward=Toggle(label="Hand values on (.cur, .new)"),
-    step=Step(8, default=8, label="Packets issued"),
+    step=Step(8, default=4, label="Packets issued"),
 )
 def packet_schedule(program: str, forward: bool, step: int) -> Scene:
     """Slots against packets for a list schedule; the packet being issued is marked."""
@@ -269,7 +284,7 @@ def packet_schedule(program: str, forward: bool, step: int) -> Scene:
     )
     empty = 1 - schedule.ipc / 4
     return Scene(
-        title=f"Dependences and scarce units leave {empty:.0%} of the slots empty",
+        title=f"Dependences and scarce units leave {100 * empty:.0f} % of the slots empty",
         x=SLOT_AXIS,
         y=Axis(label="Packet", categories=tuple(str(k) for k in range(8, 0, -1))),
         marks=marks,

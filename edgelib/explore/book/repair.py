@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from edgelib.explore import Choice, Slider, Toggle, explorable
+from edgelib.explore.book.packets import blamed, plain
 from edgelib.explore.scene import Area, Axis, Dot, Line, Mark, Scene, Text
 from edgelib.hardware.vliw import branch_overhead, loop_cycles, pack
 from edgelib.hardware.vliw.gemm_loop import REPAIRS, ROWS, Trial, attempt, gemm_packet
@@ -40,16 +41,17 @@ def gemm_repair(step: bool, one_load: bool, cur: bool, operand: bool, store: boo
         Text(x=ROWS, y=float(trial.exact[-1]), text="numpy", role="idle"),
     ]
     written = [line.strip() for line in gemm_packet(repairs).strip("{} ").split("\n")]
-    written = ["{ " + written[0], *("  " + line for line in written[1:])]
-    written[-1] += " }:endloop0"
-    written += ["{ vmem(r3+#0)=v2 }"] if store else []
-    marks += [Text(x=0, y=375 - 48 * k, text=line) for k, line in enumerate(written)]
+    for k, line in enumerate(written):
+        y, role = 345 - 48 * k, "error" if blamed(line, trial.verdict) else "ink"
+        end = " }:endloop0" * (k == len(written) - 1)
+        marks.append(Text(x=0, y=y, text="{ " + line + end if k == 0 else line + end, role=role))
+    if store:
+        marks.append(Text(x=0, y=345 - 48 * len(written), text="{ vmem(r3+#0)=v2 }"))
     left = len(REPAIRS) - len(repairs)
     faults = f"{left} of 5 faults left"
     if trial.result is None:
         title = f"{faults}: no Hexagon executes this packet"
-        reason = trial.verdict.reasons[0]
-        readout = f"No result. {reason}"
+        readout = f"No result. {plain(trial.verdict)[0]}"
     else:
         drawn = np.clip(trial.result.astype(float), -LIMIT, LIMIT)
         right = trial.result == trial.exact
@@ -57,8 +59,12 @@ def gemm_repair(step: bool, one_load: bool, cur: bool, operand: bool, store: boo
             marks.append(
                 Dot(x=float(lane), y=value, size=4, role="compute" if good else "error", term=f"row {lane}")
             )
-        error = trial.max_error
+        error, first = trial.max_error, int(np.argmin(right))
         readout = f"Largest error {error:,}; {int(right.sum())} of 32 sums are right."
+        if error:
+            readout += (
+                f" First wrong lane: {first}, {trial.result[first]:,} instead of {trial.exact[first]:,}."
+            )
         title = f"{faults}: the loop computes A b" if error == 0 else f"{faults}: legal, and wrong"
     return Scene(
         title=title,
@@ -75,8 +81,8 @@ def gemm_repair(step: bool, one_load: bool, cur: bool, operand: bool, store: boo
 
 
 BODIES = {
-    "multiply-accumulate (1 packet)": ("r1=memw(r2++#4)", "r3=memw(r4++#4)", "r5+=mpyi(r6,r7)"),
-    "load, then use (2 packets)": ("r1=memw(r2++#4)", "r3=memw(r4++#4)", "r5+=mpyi(r1,r3)"),
+    "multiply, add (1 packet)": ("r1=memw(r2++#4)", "r3=memw(r4++#4)", "r5+=mpyi(r6,r7)"),
+    "load, use (2 packets)": ("r1=memw(r2++#4)", "r3=memw(r4++#4)", "r5+=mpyi(r1,r3)"),
     "a chain (4 packets)": ("r1=memw(r2++#4)", "r3=mpyi(r1,r4)", "r5=add(r3,r6)", "memw(r7++#4)=r5"),
 }
 TRIPS = np.arange(0, 65)
@@ -107,7 +113,8 @@ def hardware_loop(body: str, forward: bool, trips: int) -> Scene:
         Dot(x=trips, y=hardware, role="compute", size=6),
     ]
     readout = (
-        f"{trips} iterations: {hardware:.0f} cycles with loop0, {software:.0f} without; it saves {saved:.0%}."
+        f"{trips} iterations: {hardware:.0f} cycles with loop0, {software:.0f} without; "
+        f"it saves {100 * saved:.0f} %."
     )
     title = (
         "Free slots hide counter and jump: loop0 saves nothing here"
@@ -124,7 +131,7 @@ def hardware_loop(body: str, forward: bool, trips: int) -> Scene:
         table=[
             ("iterations", "loop0", "software", "saved"),
             *(
-                (str(n), f"{cost.hardware[n]:.0f}", f"{cost.software[n]:.0f}", f"{cost.saved[n]:.0%}")
+                (str(n), f"{cost.hardware[n]:.0f}", f"{cost.software[n]:.0f}", f"{100 * cost.saved[n]:.0f} %")
                 for n in (1, 4, 16, 64)
             ),
         ],

@@ -71,8 +71,7 @@ def gemm_program(repairs: Iterable[str], depth: int = 16) -> str:
     """
     done = set(repairs)
     trips = integer("depth", depth, BLOCK) // BLOCK
-    first = "r1=memw(r2++#4)" if "operand" in done else "r1=memw(r2+#0)"
-    setup = f"{{ loop0(.L,#{trips})\n  {first}\n  v2=vxor(v2,v2)\n  p0=cmp.eq(r0,r0) }}"
+    setup = f"{{ loop0(.L,#{trips})\n  r1=memw(r2++#4)\n  v2=vxor(v2,v2)\n  p0=cmp.eq(r0,r0) }}"
     end = "\n{ vmem(r3+#0)=v2 }" if "store" in done else ""
     return f"{setup}\n.L:\n{gemm_packet(done)}:endloop0{end}"
 
@@ -110,6 +109,13 @@ def run(program: str, a: NDArray[np.uint8], b: NDArray[np.int8]) -> NDArray[np.i
 
     Registers and the result's place hold old values, as they would.
     """
+    machine = machine_with(a, b)
+    machine.run(program)
+    return stored(machine)
+
+
+def machine_with(a: NDArray[np.uint8], b: NDArray[np.int8]) -> Machine:
+    """A machine that finds A at r0, b at r2 and room for the sums at r3."""
     depth = a.shape[1]
     machine = Machine(32768)
     machine.memory[:] = _OLD
@@ -118,5 +124,9 @@ def run(program: str, a: NDArray[np.uint8], b: NDArray[np.int8]) -> NDArray[np.i
     machine.memory[_A : _A + a.size] = blocks.ravel()
     machine.memory[_B : _B + depth] = b.view(np.uint8)
     machine.r[0], machine.r[2], machine.r[3] = _A, _B, _C
-    machine.run(program)
+    return machine
+
+
+def stored(machine: Machine) -> NDArray[np.int32]:
+    """What lies where the sums belong, int32[32]."""
     return machine.memory[_C : _C + 4 * ROWS].view(np.int32).copy()
