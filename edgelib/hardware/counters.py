@@ -2,7 +2,8 @@
 
 Event names and meanings: Hexagon V79 HVX Programmer's Reference Manual 80-N2040-61, "HVX PMU events". They
 differ between versions. HVX_PKT counts each packet twice in 128-byte mode. The cycles in which the unit has
-something to do are those of packets and those of stalls.
+something to do are those of packets and those of stalls. What to do about an accumulator that was not made in
+the context cycle before is as a developer quotes section 5.6 of that manual (Seunghui98/nntrainer, plan 105).
 The two thresholds are rules of thumb of this book: less than half of the time active is a lack of work, and
 a unit that issues in 70 % of its active cycles is busy.
 """
@@ -21,14 +22,15 @@ EVENTS = {
     "HVX_ST_L2_OUTSTANDING": "stalled: a store is not yet in L2",
     "HVX_VTCM_OUTSTANDING": "stalled: a VTCM transaction is pending",
     "HVX_REG_ORDER": "stalled: interlock on a register",
-    "HVX_ACC_ORDER": "stalled: accumulator not yet produced",
+    "HVX_ACC_ORDER": "stalled: the accumulator was not made in the context cycle before",
     "HVX_VOLTAGE_UNDER": "throttled: voltage",
     "HVX_POWER_OVER": "throttled: power budget",
 }
 CAUSES = {
     "memory": ("HVX_LD_L2_OUTSTANDING", "HVX_ST_L2_OUTSTANDING"),
     "VTCM": ("HVX_VTCM_OUTSTANDING",),
-    "dependencies": ("HVX_REG_ORDER", "HVX_ACC_ORDER"),
+    "registers": ("HVX_REG_ORDER",),
+    "accumulator": ("HVX_ACC_ORDER",),
     "power": ("HVX_VOLTAGE_UNDER", "HVX_POWER_OVER"),
 }
 CLASSES = ("compute", *CAUSES, "no work")
@@ -36,7 +38,8 @@ REMEDIES = {
     "compute": "use wider instructions or the tensor unit",
     "memory": "bring the data to VTCM before, in larger pieces",
     "VTCM": "spread the accesses over banks, and scatter less",
-    "dependencies": "use more accumulators, and schedule loads earlier",
+    "registers": "put a packet between the maker of a vector and what multiplies or permutes it",
+    "accumulator": "add to the same register in packets that follow each other",
     "power": "lower the clock or the voltage corner",
     "no work": "put more operators into a call, and queue calls",
 }

@@ -191,8 +191,8 @@ def test_a_schedule_bound_by_memory_is_seen_as_one():
 
 def test_packets_count_twice():
     dump = {"cycles": 1000, "HVX_PKT": 1200, **dict.fromkeys(list(EVENTS)[1:], 0)} | {"HVX_ACC_ORDER": 400}
-    assert shares(dump)["compute"] == 0.6 and shares(dump)["dependencies"] == 0.4
-    assert classify(dump) == "dependencies"
+    assert shares(dump)["compute"] == 0.6 and shares(dump)["accumulator"] == 0.4
+    assert classify(dump) == "accumulator"
     assert {event for events in CAUSES.values() for event in events} == set(EVENTS) - {"HVX_PKT"}
 
 

@@ -139,7 +139,7 @@ def batch_joules(batch: int, bits: str, context: int) -> Scene:
     )
 
 
-DUMPS = {"kernel A": ("memory", 3), "kernel B": ("no work", 1), "kernel C": ("dependencies", 5)}
+DUMPS = {"kernel A": ("memory", 3), "kernel B": ("no work", 1), "kernel C": ("accumulator", 5)}
 DUMPS |= {"kernel D": ("compute", 2), "kernel E": ("VTCM", 4), "kernel F": ("power", 7)}
 
 
