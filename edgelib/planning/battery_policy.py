@@ -234,14 +234,14 @@ def query_trace(seed: int, queries: int = 100, hard: float = 0.22, chat: float =
     for which, (mean, deviation) in ((is_hard, SIGNAL_HARD), (~is_hard, SIGNAL_EASY)):
         normal = NormalDist(mean, deviation)
         signal[which] = [normal.inv_cdf(place) for place in _spread(rng, int(which.sum()))]
-    signal = np.round(np.clip(signal, 0, 1), 3)
     before_chat = np.array([kind == "follow-up" for kind in [*kinds[1:], kinds[0]]])
     pause[before_chat] = _spread(rng, int(before_chat.sum()), *CHAT_PAUSE_S)
     pause[~before_chat] = _geometric(rng, int((~before_chat).sum()), *PAUSE_S)
     patience, predicted = _spread(rng, queries, *PATIENCE), _spread(rng, queries, *PREDICTED)
-    made, now = [], 0.0
+    made: list[Query] = []
+    now = 0.0
     for n, kind in enumerate(kinds):
-        tokens = int(prompt[n]), int(answer[n])
+        tokens, clear = (int(prompt[n]), int(answer[n])), min(max(round(float(signal[n]), 3), 0.0), 1.0)
         if kind == "follow-up":
             deadline = answer_cost(*tokens, "q8_0", 0)[0] + URGENT_S
         else:
@@ -249,7 +249,7 @@ def query_trace(seed: int, queries: int = 100, hard: float = 0.22, chat: float =
             deadline = HANDHELD.wake_s + top * float(patience[n])
         after = float(pause[n])
         next_s = deadline + after * float(predicted[n])
-        made.append(Query(now, *tokens, float(signal[n]), deadline, next_s, bool(is_hard[n])))
+        made.append(Query(now, *tokens, clear, deadline, next_s, bool(is_hard[n])))
         now += deadline + after
     return Trace(tuple(made), now)
 
