@@ -68,15 +68,7 @@ class _Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Handheld:
-    """A handheld without a screen. Watts, joules and seconds; the defaults are assumed but for the curve.
-
-    idle_W : awake and waiting; also what everything but cores and memory draws during an answer.
-    asleep_W : suspended, with a radio and a microphone that listen.
-    wake_s, wake_J : to wake up, and what that takes above `asleep_W`.
-    capacitance_F : switched per core and cycle at full activity; 0.35 nF: 0.84 W at 1 V and 2.4 GHz.
-    stalled : activity of a core that waits for memory.
-    leak_A : leakage current of all cores together while they work.
-    """
+    """A handheld without a screen. `ASSUMED` says what each field means; all but the curve are assumed."""
 
     idle_W: float = 1.0
     asleep_W: float = 0.05
@@ -186,6 +178,16 @@ def _set(device: Handheld, precision: str, clock: int) -> _Setting:
 
 
 HANDHELD = Handheld()
+ASSUMED = {
+    "idle_W": "awake and waiting, in W; everything but cores and memory draws it during an answer, too",
+    "asleep_W": "asleep, in W, with a microphone that listens",
+    "wake_s": "to wake up, in s",
+    "wake_J": "to wake up, in J above sleeping as long",
+    "cores": "at work on an answer",
+    "capacitance_F": "switched by a busy core in a cycle, in F: 0.84 W at 1 V and 2.4 GHz",
+    "stalled": "share of that in a core that waits for memory",
+    "leak_A": "leakage of all cores while they work, in A",
+}
 
 
 def answer_cost(

@@ -62,13 +62,13 @@ def _lines(name: str, run: Run, times: float) -> Iterator[str]:
     """What was measured against what was asked."""
     late = [a for a in run.answered if not a.in_time]
     woken = sum(a.woke for a in late)
-    because = f", {woken} of the {len(late)} late ones because it had to wake up" if woken else ""
+    because = f"; {woken} of the {len(late)} late ones had to wake the device first" if woken else ""
     yield f"On {name}, {len(run.answered)} queries in {run.trace.end_s / 60:.0f} min:"
-    yield f"in time {100 * run.in_time:.0f} %, at least {100 * IN_TIME:.0f} %{because};"
-    yield f"hard queries in q8_0 {100 * run.hard_served:.0f} %, at least {100 * HARD_SERVED:.0f} %;"
+    yield f"{100 * run.in_time:.3g} % of the queries in time, promised {100 * IN_TIME:.0f} %{because};"
+    yield f"{100 * run.hard_served:.3g} % of the hard ones in q8_0, promised {100 * HARD_SERVED:.0f} %;"
     yield (
-        f"{run.mean_W:.2f} W on average, so that a charge lasts {run.hours:.1f} h: {times:.2f} times as long "
-        f"as without a policy, at least {TIMES_AS_LONG:g} times."
+        f"{run.mean_W:.2f} W on average: a charge lasts {run.hours:.1f} h, {times:.3f} times as long as "
+        f"without a policy, and {TIMES_AS_LONG:g} times are asked for."
     )
 
 
