@@ -463,6 +463,13 @@ PART_D = Policy(
             code="sleeps-always",
         ),
         Mutant(
+            "waking takes no time",
+            lambda query, state: policy_of()(query, {**state, "asleep": False}),
+            "Most late answers had to wake the device first. Those seconds come before the answer: count "
+            "them when you choose a clock, and sleep only where the next query can wait for them.",
+            code="forgets-waking",
+        ),
+        Mutant(
             "long prompts are hard",
             policy_of(precision=lambda query, state: "q8_0" if query["prompt"] > 60 else "q4_0"),
             "Easy queries got q8_0 about as often as hard ones: whatever decided on the precision, "

@@ -111,9 +111,14 @@ class Run:
         return float(CELL.hours(self.mean_W))
 
     @cached_property
+    def late(self) -> tuple[Answered, ...]:
+        """What was not answered in time."""
+        return tuple(a for a in self.answered if not a.in_time)
+
+    @property
     def in_time(self) -> float:
         """Share of the queries that were answered in time."""
-        return sum(a.in_time for a in self.answered) / len(self.answered)
+        return (len(self.answered) - len(self.late)) / len(self.answered)
 
     @cached_property
     def hard_served(self) -> float:

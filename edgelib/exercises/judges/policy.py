@@ -60,9 +60,8 @@ def judge(policy: Callable[..., Any], name: str, **trace: Any) -> Verdict:
 
 def _lines(name: str, run: Run, times: float) -> Iterator[str]:
     """What was measured against what was asked."""
-    late = [a for a in run.answered if not a.in_time]
-    woken = sum(a.woke for a in late)
-    because = f"; {woken} of the {len(late)} late ones had to wake the device first" if woken else ""
+    woken = sum(a.woke for a in run.late)
+    because = f"; {woken} of the {len(run.late)} late ones had to wake the device first" if woken else ""
     yield f"On {name}, {len(run.answered)} queries in {run.trace.end_s / 60:.0f} min:"
     yield f"{100 * run.in_time:.3g} % of the queries in time, promised {100 * IN_TIME:.0f} %{because};"
     yield f"{100 * run.hard_served:.3g} % of the hard ones in q8_0, promised {100 * HARD_SERVED:.0f} %;"
@@ -91,12 +90,15 @@ def _codes(run: Run, times: float) -> Iterator[str]:
         yield "always-q4"
     elif unserved and run.hard_served < 2 * share(lambda d: d.precision == "q8_0", easy):
         yield "ignores-difficulty"
+    lowest = share(lambda d: d.clock == 0) >= NEARLY_ALL
     if short and share(lambda d: d.clock == HANDHELD.clocks - 1) >= NEARLY_ALL:
         yield "always-top-clock"
-    elif late and share(lambda d: d.clock == 0) >= NEARLY_ALL:
+    elif late and lowest:
         yield "always-lowest-clock"
     asleep = share(lambda d: d.rest == "sleep")
     if short and asleep <= 1 - NEARLY_ALL:
         yield "never-sleeps"
     elif late and asleep >= NEARLY_ALL:
         yield "sleeps-always"
+    elif late and not lowest and 2 * sum(a.woke for a in run.late) >= len(run.late):
+        yield "forgets-waking"
