@@ -10,7 +10,7 @@ from tests.notebooks.book import read
 WRITTEN = {
     **{"F1.1.1": 43, "F1.1.2": 32},
     **{"F1.2": 1, "F1.2.1": 9, "F1.2.2": 8, "F1.2.3": 7, "F1.2.4": 6},
-    **{"FEx2": 1, "FEx3": 1, "FEx4": 1},
+    **{"FEx2": 1, "FEx3": 1, "FEx4": 1, "FEx5": 1},
 }
 REQUIRED = {f"{section}.{n:02d}" for section, rows in WRITTEN.items() for n in range(1, rows + 1)}
 

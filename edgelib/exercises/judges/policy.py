@@ -1,0 +1,104 @@
+"""How long does a charge last under a policy, does the service hold, and which idea misled its author?
+
+Each of the two promises that holds (in time, hard queries in q8_0) earns a tenth. Battery life earns the
+other eight tenths, in proportion to what it gains towards the goal, and only where both promises hold: no
+joule saved by breaking one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from edgelib.exercises.compare import describe
+from edgelib.exercises.verdict import Unjudgeable, Verdict
+from edgelib.planning.battery_policy import (
+    HARD_SERVED,
+    IN_TIME,
+    TIMES_AS_LONG,
+    Decision,
+    Run,
+    careless,
+    decision_of,
+    query_trace,
+    simulate,
+)
+from edgelib.planning.handheld import HANDHELD
+
+PROMISE = 0.1  # of the score, for each of the two
+NEARLY_ALL = 0.95
+_LONGEST = 300  # characters of a message
+
+
+def judge(policy: Callable[..., Any], name: str, **trace: Any) -> Verdict:
+    """Score a policy on the queries of `query_trace(**trace)`.
+
+    Unjudgeable : a reply that is no decision; the message says to which query.
+    """
+    queries = query_trace(**trace)
+
+    def checked(query: dict[str, Any], state: dict[str, Any]) -> Decision:
+        said = policy(query=dict(query), state=dict(state))
+        try:
+            return decision_of(said)
+        except ValueError as error:
+            got = f"policy(query={describe(query)}, state={describe(state)}) returned {describe(said)}"
+            raise Unjudgeable(f"{got[:_LONGEST]}: {str(error)[:_LONGEST]}") from None
+
+    run, before = simulate(queries, checked), simulate(queries, careless)
+    times = before.mean_W / run.mean_W
+    kept = [run.in_time >= IN_TIME, run.hard_served >= HARD_SERVED]
+    gained = min(max((times - 1) / (TIMES_AS_LONG - 1), 0.0), 1.0) if all(kept) else 0.0
+    if all(kept) and times >= TIMES_AS_LONG:
+        return Verdict(1.0, tuple(_lines(name, run, times)))
+    score = PROMISE * sum(kept) + (1 - 2 * PROMISE) * gained
+    lines = [*_lines(name, run, times)]
+    if not all(kept):
+        lines.append("While a promise is broken, battery life earns nothing.")
+    return Verdict(score, tuple(lines), tuple(_codes(run, times)))
+
+
+def _lines(name: str, run: Run, times: float) -> Iterator[str]:
+    """What was measured against what was asked."""
+    woken = sum(a.woke for a in run.late)
+    because = f"; {woken} of the {len(run.late)} late ones had to wake the device first" if woken else ""
+    yield f"On {name}, {len(run.answered)} queries in {run.trace.end_s / 60:.0f} min:"
+    yield f"{100 * run.in_time:.3g} % of the queries in time, promised {100 * IN_TIME:.0f} %{because};"
+    yield f"{100 * run.hard_served:.3g} % of the hard ones in q8_0, promised {100 * HARD_SERVED:.0f} %;"
+    yield (
+        f"{run.mean_W:.2f} W on average: a charge lasts {run.hours:.1f} h, {times:.3f} times as long as "
+        f"without a policy, and {TIMES_AS_LONG:g} times are asked for."
+    )
+
+
+def _codes(run: Run, times: float) -> Iterator[str]:
+    """Which idea explains what was not reached; one code for each of the choices at most."""
+    decisions = [a.decision for a in run.answered]
+
+    def share(of: Callable[[Decision], bool], among: list[Decision] = decisions) -> float:
+        return sum(of(d) for d in among) / max(1, len(among))
+
+    late, unserved, short = run.in_time < IN_TIME, run.hard_served < HARD_SERVED, times < TIMES_AS_LONG
+    if times < 1.1 and not late and not unserved:
+        yield "changes-nothing"
+        return
+    in_q8 = share(lambda d: d.precision == "q8_0")
+    easy = [a.decision for a in run.answered if not a.query.hard]
+    if in_q8 >= NEARLY_ALL and short:
+        yield "always-q8"
+    elif unserved and in_q8 <= 1 - NEARLY_ALL:
+        yield "always-q4"
+    elif unserved and run.hard_served < 2 * share(lambda d: d.precision == "q8_0", easy):
+        yield "ignores-difficulty"
+    lowest = share(lambda d: d.clock == 0) >= NEARLY_ALL
+    if short and share(lambda d: d.clock == HANDHELD.clocks - 1) >= NEARLY_ALL:
+        yield "always-top-clock"
+    elif late and lowest:
+        yield "always-lowest-clock"
+    asleep = share(lambda d: d.rest == "sleep")
+    if short and asleep <= 1 - NEARLY_ALL:
+        yield "never-sleeps"
+    elif late and asleep >= NEARLY_ALL:
+        yield "sleeps-always"
+    elif late and not lowest and 2 * sum(a.woke for a in run.late) >= len(run.late):
+        yield "forgets-waking"
