@@ -9,6 +9,7 @@ import pytest
 
 from edgelib.exercises.figure import svg
 from edgelib.exercises.judges import plan as plan_judge
+from edgelib.exercises.judges import policy as policy_judge
 from edgelib.exercises.outcome import Message
 from edgelib.exercises.verdict import Measure
 from edgelib.planning.margins import Margin
@@ -82,3 +83,15 @@ def test_a_plan_shows_all_its_constraints_and_no_speed_of_what_does_not_run() ->
     shown = {measure.text.partition(":")[0]: measure for measure in verdict.measures}
     assert shown["ttft"].times is None and shown["speed"].text == "speed: does not run"
     assert shown["loss"].times == 1000.0  # 16 bits lose nothing: better than any axis
+
+
+def test_the_words_of_every_judge_fit_the_picture() -> None:
+    """Letters of 14 pixels are at most 7.8 wide on average (DejaVu Sans, the widest that browsers fall back to)."""
+    policy = {"precision": "q8_0", "clock": 0, "rest": "sleep"}
+    verdicts = [
+        plan_judge.judge({"model": m, "weights": "q4_0", "context": 4096, "unit": "npu"}, PHONE_FIGURES, WISH)
+        for m in ("llama-2-13b", "llama-3.2-1b")
+    ]
+    verdicts.append(policy_judge.judge(lambda **_: policy, "query_trace(1)", seed=1))
+    texts = [measure.text for verdict in verdicts for measure in verdict.measures]
+    assert len(texts) == 15 and max(map(len, texts)) <= 600 / 7.8
