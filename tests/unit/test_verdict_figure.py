@@ -86,7 +86,7 @@ def test_a_plan_shows_all_its_constraints_and_no_speed_of_what_does_not_run() ->
 
 
 def test_the_words_of_every_judge_fit_the_picture() -> None:
-    """Letters of 14 pixels are at most 7.8 wide on average (DejaVu Sans, the widest that browsers fall back to)."""
+    """Letters of 14 pixels are at most 7.8 wide on average, in the widest font that browsers fall back to."""
     policy = {"precision": "q8_0", "clock": 0, "rest": "sleep"}
     verdicts = [
         plan_judge.judge({"model": m, "weights": "q4_0", "context": 4096, "unit": "npu"}, PHONE_FIGURES, WISH)
