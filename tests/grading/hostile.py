@@ -190,16 +190,16 @@ import importlib
 def triple(x):
     return importlib.import_module("solutions.ex2").tps_bound(1, 1, 1)
 """,
-    "forged reply": _reply("json.dumps({'id': request()['id'], 'value': 0}) + '\\\\n'"),
-    "forged mark": _reply("json.dumps({'id': request()['id'], 'mark': 1, 'score': 1, 'value': 0}) + '\\\\n'"),
-    "forged end": _reply("json.dumps({'ended': True}) + '\\\\n'"),
-    "forged fault": _reply("json.dumps({'id': 'x', 'fault': 'the grader is broken'}) + '\\\\n'"),
-    "forged hello": _reply("json.dumps({'hello': 1}) + '\\\\n'"),
-    "extra replies": _reply("'{}\\\\n' * 100"),
-    "no JSON": _reply("'x\\\\n'"),
-    "deep reply": _reply("'[' * 100_000 + '\\\\n'"),
+    "forged reply": _reply("json.dumps({'id': request()['id'], 'value': 0}) + '\\n'"),
+    "forged mark": _reply("json.dumps({'id': request()['id'], 'mark': 1, 'score': 1, 'value': 0}) + '\\n'"),
+    "forged end": _reply("json.dumps({'ended': True}) + '\\n'"),
+    "forged fault": _reply("json.dumps({'id': 'x', 'fault': 'the grader is broken'}) + '\\n'"),
+    "forged hello": _reply("json.dumps({'hello': 1}) + '\\n'"),
+    "extra replies": _reply("'{}\\n' * 100"),
+    "no JSON": _reply("'x\\n'"),
+    "deep reply": _reply("'[' * 100_000 + '\\n'"),
     "huge reply": _reply("'x' * (1 << 26)"),
-    "huge number": _reply("json.dumps({'id': request()['id'], 'value': 0})[:-2] + '9' * 100_000 + '}\\\\n'"),
+    "huge number": _reply("json.dumps({'id': request()['id'], 'value': 0})[:-2] + '9' * 100_000 + '}\\n'"),
     "slow reply": """
 import gc, io, time
 writers = [o for o in gc.get_objects() if isinstance(o, io.TextIOWrapper) and o.writable() and o.fileno() > 2]
