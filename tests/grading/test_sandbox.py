@@ -52,6 +52,89 @@ def test_an_attack_earns_nothing_and_costs_nobody_else(attack: str, place: str) 
     assert seconds < BUDGET_S + sandbox.ANSWER_S + 2
 
 
+STUBBORN = ATTACKS["loop ignoring signals"]
+
+
+@pytest.mark.usefixtures("contained", "impatient")
+@pytest.mark.parametrize("source", [STUBBORN, "import os\nos._exit(0)"], ids=["hang", "leave"])
+def test_any_number_of_hostile_cells_costs_the_honest_answers_nothing(source: str) -> None:
+    """Though they use up the time of the whole submission and stand before everything else."""
+    cells = [*(Cell(f"{source}\n#{n}", "triple" if n % 2 else "") for n in range(40)), DOUBLE]
+    start = time.monotonic()
+    assert marks(grade(tasks(cells), SECRET, "eve", budget_s=6)) == {"one.a": 1, "one.b": 0, "two.a": 1}
+    assert time.monotonic() - start < 6 + sandbox.ANSWER_S + 2
+
+
+WRITES = Cell(
+    "import tempfile\ndef half(x):\n    with tempfile.TemporaryFile() as file:\n        return x / 2", "half"
+)
+
+
+@pytest.mark.usefixtures("contained")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open('/tmp/tempfile.py', 'w').write('raise SystemExit')",
+        "import os\nfor n in range(8):\n    with open(f'/tmp/{n}', 'wb') as f: f.write(bytes(8 << 20))",
+        "import os\nos.chmod('/tmp', 0)",
+        "import os\nos.makedirs('/dev/shm/a/b')\nos.symlink('/', '/tmp/link')",
+    ],
+)
+def test_the_next_exercise_finds_the_sandbox_as_it_was(source: str) -> None:
+    assert marks(grade(tasks([Cell(source), DOUBLE], [WRITES]), SECRET, "eve"))["two.a"] == 1
+
+
+PROBES = {
+    "rights of a device": "os.chmod('/dev/null', 0o666)",  # as they are
+    "a file beside the devices": "open('/dev/edgelib-probe', 'w')",
+    "a setting of the kernel": "os.close(os.open('/proc/sys/kernel/core_pattern', os.O_WRONLY))",
+    "memory of the parent": "os.close(os.open(f'/proc/{os.getppid()}/mem', os.O_RDWR))",
+    "maps of the parent": "open(f'/proc/{os.getppid()}/maps').read()",
+    "files of the parent": "os.readlink(f'/proc/{os.getppid()}/fd/0')",
+    "a terminal": "os.close(os.open('/dev/ptmx', os.O_RDWR))",
+    "limits of the parent": "resource.prlimit(os.getppid(), resource.RLIMIT_CPU)",
+    "its processors": "os.sched_setaffinity(0, os.sched_getaffinity(0))",
+    "priority": "os.setpriority(os.PRIO_PROCESS, 0, 0)",
+    "signals by a file": "fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getpid())",
+    "a call newer than the filter": "syscall(452, -100, b'/dev/null', 0o666, 0)",
+}
+
+
+@pytest.mark.usefixtures("contained")
+def test_what_is_out_of_reach() -> None:
+    """Harmless probes: each would change nothing if it succeeded."""
+    tries = "".join(
+        f"\ntry: {source}\nexcept OSError: pass\nelse: reached.append({name!r})"
+        for name, source in PROBES.items()
+    )
+    source = f"""
+import ctypes, errno, fcntl, os, resource
+def syscall(*arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(*arguments) < 0: raise OSError(ctypes.get_errno(), "refused")
+reached = []{tries}
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try: seen = open(f"/proc/{{pid}}/environ").read()
+    except OSError: continue
+    if "EDGELIB_TEST_TOKEN" in seen: reached.append("environment of " + pid)
+soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+if not 0 < soft == hard <= 64: reached.append("number of threads")
+for line in open("/proc/self/mountinfo"):
+    place, options = line.split()[4:6]
+    if "ro" not in options.split(",") and place not in ("/tmp", "/dev/shm"):
+        if os.path.isdir(place): reached.append(place)
+"""
+    os.environ["EDGELIB_TEST_TOKEN"] = "x"
+    try:
+        with Sandbox() as box:
+            deadline = time.monotonic() + 20
+            box.begin(deadline, cells=[(source, "", False)], names=["reached"], patience_s=[5, 1])
+            assert box.ask(deadline, cell=0)["error"] is None
+            assert box.ask(deadline, get="reached")["value"] == []
+    finally:
+        del os.environ["EDGELIB_TEST_TOKEN"]
+
+
 def test_a_later_cell_cannot_spoil_an_answer() -> None:
     spoil = Cell("import builtins\nbuiltins.float = builtins.print = None\ndouble.__code__ = triple.__code__")
     assert marks(grade(tasks([DOUBLE, TRIPLE, spoil]), SECRET, "ann"))["one.a"] == 1
