@@ -121,7 +121,8 @@ class _Attempt:
         self.task, self.secret, self.student, self._rooms = task, secret, student, rooms
         self.mark = ExerciseMark(task.exercise.name)
         self._cells = task.cells
-        self._broke: _Broke | None = None
+        self._broke: _Broke | None = _Broke("no time was left")
+        self._broke.late = True
         self._suspects: dict[str, str] = {}  # answers at which something broke, and how
 
     @property
@@ -134,6 +135,8 @@ class _Attempt:
         self._try(self.open, self._cells, end)
 
     def _try(self, parts: list[Part], cells: list[Cell], end: float) -> None:
+        if self._rooms.now >= end:
+            return
         box = self._rooms.free()
         deadline = time.monotonic() + end - self._rooms.now
         self._broke = None

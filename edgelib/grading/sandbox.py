@@ -167,7 +167,7 @@ class Sandbox:
         GraderFault : it could not confine student code.
         """
         self._used += 1
-        self._control.send({"begin": True}, deadline)
+        self._control.send({"begin": True}, time.monotonic() + ANSWER_S)
         reply = self.ask(deadline, **request)
         if "fault" in reply:
             raise GraderFault(reply["fault"])
