@@ -176,5 +176,7 @@ def check_writable(path: Path) -> None:
     OSError : it cannot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; expected the name of a table")
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"cannot write into {path.parent}")

@@ -6,6 +6,7 @@
    is a suspect, no more: a thread that an earlier cell left behind can break things at any time.
 3. A part that still has no mark: again, without the answer cells of the other parts; then, and for a suspect
    at once, with nothing but its own and what the course released.
+4. A part that earned nothing, the same way: an earlier cell may have spoiled it. The better mark counts.
 
 All of it shares one budget of time, so a hostile submission costs the class that much and no more. Within it
 everybody gets a share: half for the first time through, the same for every exercise and part that is left.
@@ -75,8 +76,7 @@ def grade(tasks: list[Task], secret: bytes, student: str, budget_s: float = BUDG
         attempts = [_Attempt(task, secret, student, rooms) for task in tasks]
         for attempt, share in rooms.shares(attempts, budget_s / 2):
             attempt.run(share)
-        broken = [attempt for attempt in attempts if attempt.open]
-        for attempt, share in rooms.shares(broken, budget_s):
+        for attempt, share in rooms.shares([a for a in attempts if a.open or a.doubtful], budget_s):
             attempt.finish(share)
     return [attempt.mark for attempt in attempts]
 
@@ -121,6 +121,7 @@ class _Attempt:
         self.task, self.secret, self.student, self._rooms = task, secret, student, rooms
         self.mark = ExerciseMark(task.exercise.name)
         self._cells = task.cells
+        self._given = {cell.source for cell in task.released}
         self._broke: _Broke | None = _Broke("no time was left")
         self._broke.late = True
         self._suspects: dict[str, str] = {}  # answers at which something broke, and how
@@ -129,6 +130,14 @@ class _Attempt:
     def open(self) -> list[Part]:
         """The parts that have no mark."""
         return [part for part in self.task.parts if part.name not in self.mark.parts]
+
+    @property
+    def doubtful(self) -> list[Part]:
+        """The parts that earned nothing, and have an answer that other cells may have spoiled."""
+        written = {cell.answer for cell in self.task.cells if cell.source not in self._given}
+        marks = self.mark.parts
+        nothing = [part for part in self.task.parts if part.name in marks and marks[part.name].mark == 0]
+        return [part for part in nothing if part.answer in written and len(written) > 1]
 
     def run(self, end: float) -> None:
         """Mark every part, unless something breaks."""
@@ -149,7 +158,7 @@ class _Attempt:
             box.end()
 
     def finish(self, end: float) -> None:
-        """Try again what has no mark yet."""
+        """Try again what has no mark yet, or none that is worth anything."""
         half = (self._rooms.now + end) / 2
         for _ in range(len(self.task.parts) + 1):
             if self._broke is None or self._rooms.now >= half:
@@ -160,29 +169,40 @@ class _Attempt:
             if not trusted:
                 break
             self._try(trusted, self._cells, half)
-        for part, share in self._rooms.shares(self.open, end):
-            for cells, until in self._rooms.shares(self._apart(part), share):
-                if part in self.open:
+        for part, share in self._rooms.shares([*self.open, *self.doubtful], end):
+            first = best = self.mark.parts.pop(part.name, None)
+            for cells, until in self._rooms.shares(self._apart(part, first is not None), share):
+                if best is None or best.mark == 0:
                     self._try([part], cells, until)
+                    mark = self.mark.parts.pop(part.name, None)
+                    best = mark if mark and (best is None or mark.mark > 0) else best
+            if best is not None:
+                self.mark.parts[part.name] = best
+                if first is not None and best.mark > 0:
+                    self._flag(f"{part.answer} is right alone, and not after the cells before it")
         for part in self.open:
             how = self._suspects.get(part.answer, "the grader could not finish, or it took too long")
             line = f"Your code did not return: {how}."
             self.mark.parts[part.name] = PartMark(part.name, 0.0, "error", (line,))
 
-    def _apart(self, part: Part) -> list[list[Cell]]:
-        """The cells that `part` may need, and fewer."""
-        given = {cell.source for cell in self.task.released}
+    def _apart(self, part: Part, tried: bool) -> list[list[Cell]]:
+        """The cells that `part` may need, and fewer; the latter only if it was tried, or is a suspect."""
         others = {other.answer for other in self.task.parts} - {part.answer}
         fewer = [cell for cell in self._cells if cell.answer not in others]
-        fewest = [cell for cell in self.task.cells if cell.answer == part.answer or cell.source in given]
+        fewest = [
+            cell for cell in self.task.cells if cell.answer == part.answer or cell.source in self._given
+        ]
         if not any(cell.answer == part.answer for cell in fewest):
             return [fewer]
-        return [fewest] if part.answer in self._suspects else [fewer, fewest]
+        return [fewest] if tried or part.answer in self._suspects else [fewer, fewest]
+
+    def _flag(self, text: str) -> None:
+        if text not in self.mark.flags and len(self.mark.flags) < _MOST_FLAGS:
+            self.mark.flags.append(text)
 
     def _leave_out(self, broke: _Broke) -> None:
         """Go on without what broke, if that is known."""
-        if str(broke) not in self.mark.flags and len(self.mark.flags) < _MOST_FLAGS:
-            self.mark.flags.append(str(broke))
+        self._flag(str(broke))
         suspect = broke.answer
         if broke.cell is not None:
             suspect = self._cells[broke.cell].answer
@@ -192,12 +212,11 @@ class _Attempt:
 
     def _run(self, box: Sandbox, deadline: float, parts: list[Part], cells: list[Cell]) -> None:
         """Run the cells, and mark each part as soon as its answer is complete."""
-        given = {cell.source for cell in self.task.released}
         ask = partial(box.ask, deadline)
         try:
             begun = box.begin(
                 deadline,
-                cells=[(cell.source, cell.answer, cell.source in given) for cell in cells],
+                cells=[(cell.source, cell.answer, cell.source in self._given) for cell in cells],
                 names=[part.answer for part in parts],
                 patience_s=[sandbox.CELL_S, sandbox.CALL_S],
             )

@@ -40,7 +40,12 @@ class GraderFault(RuntimeError):
 
 
 def bwrap_command(inner: list[str], seccomp_fd: int | None) -> list[str]:
-    """`inner` in a new sandbox."""
+    """`inner` in a new sandbox.
+
+    Raises
+    ------
+    GraderFault : there is no bubblewrap, or the solutions lie where student code can read.
+    """
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise GraderFault("bubblewrap is not installed; Debian and Ubuntu: apt install bubblewrap")
@@ -63,8 +68,12 @@ def bwrap_command(inner: list[str], seccomp_fd: int | None) -> list[str]:
     for place in ("/tmp", "/dev/shm"):
         command += ["--size", str(TMP_B), "--tmpfs", place]
     packages = sysconfig.get_path("purelib")
-    for folder in dict.fromkeys([sys.base_prefix, sys.prefix, packages, str(PACKAGE)]):
-        if not folder.startswith("/usr/"):
+    shown = dict.fromkeys(["/usr", sys.base_prefix, sys.prefix, packages, str(PACKAGE)])
+    solutions = PACKAGE.parent / "solutions"
+    for folder in shown:
+        if solutions.is_dir() and solutions.is_relative_to(folder):
+            raise GraderFault(f"{solutions} lies in {folder}, which student code can read; move it elsewhere")
+        if not folder.startswith("/usr"):
             command += ["--ro-bind", folder, folder]
     # Where root grades, root's files are the student's own: /proc/sys/kernel/core_pattern would be one.
     for place in ("/", "/proc", "/dev/pts", "/dev"):

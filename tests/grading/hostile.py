@@ -53,6 +53,7 @@ files = [o for o in gc.get_objects() if isinstance(o, io.TextIOWrapper) and not 
 writers = [file for file in files if file.writable() and file.fileno() > 2]
 """
 REQUEST = """
+import sys
 def request():
     frame = sys._getframe()
     while frame:

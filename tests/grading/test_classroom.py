@@ -208,6 +208,7 @@ def test_without_a_sandbox_it_refuses_and_says_what_to_do(folder: Path) -> None:
         ("empty folder", "holds no folders"),
         ("foreign database", "move it away"),
         ("no processes", "-j"),
+        ("table is a folder", "is a folder"),
     ],
 )
 def test_bad_input_is_refused_by_name(change: str, message: str, folder: Path) -> None:
@@ -217,6 +218,8 @@ def test_bad_input_is_refused_by_name(change: str, message: str, folder: Path) -
         secret.unlink()
     if change == "foreign database":
         out.with_suffix(".sqlite").write_bytes(b"this is not a database at all, but long enough" * 50)
+    if change == "table is a folder":
+        out.mkdir()
     if change == "no processes":
         processes = 0
     if change in ("no folder", "empty folder"):
