@@ -73,7 +73,7 @@ def bwrap_command(inner: list[str], seccomp_fd: int | None) -> list[str]:
     for folder in shown:
         if solutions.is_dir() and solutions.is_relative_to(folder):
             raise GraderFault(f"{solutions} lies in {folder}, which student code can read; move it elsewhere")
-        if not folder.startswith("/usr"):
+        if not Path(folder).is_relative_to("/usr"):
             command += ["--ro-bind", folder, folder]
     # Where root grades, root's files are the student's own: /proc/sys/kernel/core_pattern would be one.
     for place in ("/", "/proc", "/dev/pts", "/dev"):
