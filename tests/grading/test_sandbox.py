@@ -67,6 +67,12 @@ def test_any_number_of_hostile_cells_costs_the_honest_answers_nothing(source: st
     assert time.monotonic() - start < 6 + sandbox.ANSWER_S + 2
 
 
+@pytest.mark.usefixtures("contained", "impatient")
+def test_slow_cells_that_break_nothing_leave_time_for_the_next_exercise() -> None:
+    slow = [Cell(f"import time\ntime.sleep(0.7)  # {n}") for n in range(20)]
+    assert marks(grade(tasks(slow), SECRET, "eve", budget_s=3))["two.a"] == 1
+
+
 WRITES = Cell(
     "import tempfile\ndef half(x):\n    with tempfile.TemporaryFile() as file:\n        return x / 2", "half"
 )
