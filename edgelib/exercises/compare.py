@@ -33,6 +33,8 @@ def plain(answer: Any, depth: int = 0) -> Plain:
     if isinstance(answer, np.ndarray | np.generic):
         if answer.dtype.kind not in "biufU":
             raise Malformed(f"numpy data of type {answer.dtype}")
+        if depth + answer.ndim > _DEEPEST:
+            raise Malformed(f"lists nested more than {_DEEPEST} deep")
         # longdouble has no plain form of its own
         return (answer.astype(float) if answer.dtype.kind == "f" else answer).tolist()
     if is_dataclass(answer) and not isinstance(answer, type):

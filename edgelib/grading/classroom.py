@@ -12,7 +12,7 @@ import json
 import os
 import unicodedata
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -49,20 +49,22 @@ def submissions(folder: Path, exercises: list[str]) -> list[Submission]:
     """
     if not folder.is_dir():
         raise ValueError(f"FOLDER = {str(folder)!r} is no folder; expected FOLDER/<student>/exN.ipynb")
+    entries = [e for e in os.scandir(folder) if e.is_dir() and e.name != ".ipynb_checkpoints"]
+    names = students([entry.name for entry in entries])
     found = []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_symlink() and entry.is_dir():
+    for entry in sorted(entries, key=lambda entry: names[entry.name]):
+        if entry.is_symlink():
             problem = dict.fromkeys(exercises, "the student's folder is a symbolic link; it is not followed")
-            found.append(Submission(printable(entry.name), {}, problem))
-        elif entry.is_dir() and entry.name != ".ipynb_checkpoints":
-            found.append(_read(Path(entry.path), exercises))
+            found.append(Submission(names[entry.name], {}, problem))
+        else:
+            found.append(_read(Path(entry.path), names[entry.name], exercises))
     if not found:
         raise ValueError(f"FOLDER = {str(folder)!r} holds no folders; expected FOLDER/<student>/exN.ipynb")
     return found
 
 
-def _read(folder: Path, exercises: list[str]) -> Submission:
-    submission = Submission(printable(folder.name), {}, {})
+def _read(folder: Path, student: str, exercises: list[str]) -> Submission:
+    submission = Submission(student, {}, {})
     for name in exercises:
         try:
             submission.notebooks[name] = read_file(folder / f"{name}.ipynb")
@@ -76,6 +78,21 @@ def _read(folder: Path, exercises: list[str]) -> Submission:
 def printable(name: str) -> str:
     """A file name as text that every program can store: bytes that are no UTF-8 are written out."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+
+
+def students(folders: list[str]) -> dict[str, str]:
+    """The name of the student for each folder, never two the same: one must not get the mark of another.
+
+    Of two folders whose names look the same, the one that is written as it looks has the name; that of the
+    other ends with a digest of its bytes.
+    """
+    names: dict[str, str] = {}
+    for folder in sorted(folders, key=lambda folder: (printable(folder) != folder, folder)):
+        name = printable(folder)
+        while name in names.values():
+            name = f"{name} ({hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]})"
+        names[folder] = name
+    return names
 
 
 def read_secret(path: Path) -> bytes:
@@ -184,22 +201,48 @@ def grade_class(
             if known is not None:
                 results[one.student] = known
             else:
-                waiting[executor.submit(grade_student, one, secret)] = one.student
+                waiting[executor.submit(_grade_or_fault, one, secret)] = one.student
         for done in as_completed(waiting):
             student = waiting.pop(done)
             try:
                 results[student] = done.result()
                 kept.put(student, prints[student], results[student])
-            except GraderFault as fault:
+            except (GraderFault, BrokenExecutor) as fault:
                 faults[student] = str(fault)
             progress(len(results) + len(faults), len(everyone), student)
     return Graded(dict(sorted(results.items())), dict(sorted(faults.items())))
 
 
+def _grade_or_fault(submission: Submission, secret: bytes) -> dict[str, Any]:
+    """`grade_student`; whatever else goes wrong is a fault with this one, and the class goes on.
+
+    Raises
+    ------
+    GraderFault : there is no result.
+    """
+    try:
+        return grade_student(submission, secret)
+    except GraderFault:
+        raise
+    except Exception as error:
+        raise GraderFault(f"{type(error).__name__}: {error}") from error
+
+
+def _settle(turns: Any) -> None:
+    """Keep this process and its sandboxes on one processor: the threads of one student then slow no other."""
+    with turns.get_lock():
+        turn = turns.value
+        turns.value += 1
+    processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {processors[turn % len(processors)]})
+
+
 @contextmanager
 def _executor(processes: int, scheduler: str | None) -> Iterator[Executor]:
     if scheduler is None:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+        spawn = get_context("spawn")
+        settle = (_settle, (spawn.Value("i", 0),)) if processes > 1 else (None, ())
+        with ProcessPoolExecutor(processes, spawn, *settle) as executor:
             yield executor
         return
     from distributed import Client  # an extra of this package: classroom

@@ -20,6 +20,7 @@ from edgelib.grading.classroom import (
     submissions,
 )
 from edgelib.grading.draw import LEAST_SECRET_BYTES, draw
+from edgelib.grading.judge import visible
 from edgelib.grading.report import write_pages, write_tables
 from edgelib.grading.sandbox import GraderFault, Sandbox
 from edgelib.grading.selftest import self_test
@@ -89,7 +90,7 @@ def run(
         )
         print("\n".join([*(f"wrote {path}" for path in files), f"wrote {len(pages)} feedback pages"]))
         for student, fault in graded.faults.items():
-            print(f"not graded: {student}: {fault}")
+            print(f"not graded: {visible(student)}: {visible(fault)}")
     return 1 if graded.faults else 0
 
 
@@ -106,7 +107,12 @@ def _progress(done: int, everyone: int, student: str) -> None:
     share = done / everyone
     if sys.stderr.isatty():
         bar = "#" * round(30 * share)
-        print(f"\r[{bar:<30}] {done}/{everyone} {student[:30]:<30}", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r[{bar:<30}] {done}/{everyone} {visible(student)[:30]:<30}",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
         if done == everyone:
             print(file=sys.stderr)
     elif done == everyone or done * 10 // everyone > (done - 1) * 10 // everyone:
@@ -117,13 +123,13 @@ def _explain(graded: Graded, secret: bytes, student: str, as_json: bool) -> int:
     """Why one student has these marks: the inputs, what was expected, what was said."""
     student = choice("--explain", printable(student), [*graded.results, *graded.faults])
     if student in graded.faults:
-        print(f"{student} has no marks: {graded.faults[student]}")
+        print(f"{visible(student)} has no marks: {visible(graded.faults[student])}")
         return 1
     result = graded.results[student]
     if as_json:
         print(json.dumps(result))
         return 0
-    print(f"{student}: {result['total']:g} %")
+    print(f"{visible(student)}: {result['total']:g} %")
     for name, marked in result["exercises"].items():
         print(f"\n{name}: {marked['percent']:g} %" + "".join(f"\n  flag: {flag}" for flag in marked["flags"]))
         exercise = course()[name][0]
@@ -170,5 +176,7 @@ def check_writable(path: Path) -> None:
     OSError : it cannot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; expected the name of a table")
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"cannot write into {path.parent}")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+from unicodedata import category
 
 from edgelib.exercises.compare import Malformed, agrees, describe, plain
 from edgelib.exercises.verdict import Measure, Unjudgeable, Verdict, judge_named
@@ -29,6 +30,19 @@ class PartMark:
     status: Status
     lines: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lines", tuple(visible(line) for line in self.lines))
+
+
+def visible(text: str) -> str:
+    """`text` with everything written out that a terminal would obey or a file cannot hold: \\x1b, \\ud800."""
+    return "".join(
+        letter
+        if letter.isprintable() or category(letter) == "Zs"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 class _Failed(Exception):

@@ -9,37 +9,32 @@ from __future__ import annotations
 import ast
 import re
 
-_SHELL = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)
+_SHELL = re.compile(r"^([ \t]*)[%!?].*$", re.MULTILINE)  # no \s: over empty lines it takes quadratic time
 _UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
-def python(source: str) -> str:
-    """A cell's source, without lines for the notebook's shell (`%timeit`, `!ls`) where they stop Python."""
-    try:
-        ast.parse(source)
-        return source
-    except _UNPARSABLE:
-        return _SHELL.sub(r"\1pass", source)
+def python(source: str) -> tuple[str, list[ast.stmt]]:
+    """A cell's source and its statements, none where it cannot be parsed.
+
+    Lines for the notebook's shell (`%timeit`, `!ls`) are left out where they stop Python.
+    """
+    for text in (source, _SHELL.sub(r"\1pass", source)):
+        try:
+            return text, ast.parse(text).body
+        except _UNPARSABLE:
+            continue
+    return text, []
 
 
-def _tree(source: str) -> list[ast.stmt]:
-    """The statements of a cell, none where it cannot be parsed."""
-    try:
-        return ast.parse(source).body
-    except _UNPARSABLE:
-        return []
-
-
-def only_imports(source: str) -> bool:
+def only_imports(statements: list[ast.stmt]) -> bool:
     """Whether all that a cell does is import."""
-    statements = _tree(source)
     return bool(statements) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements)
 
 
-def bound(source: str) -> set[str]:
+def bound(statements: list[ast.stmt]) -> set[str]:
     """The names that a cell gives a value, as far as reading it can tell."""
     names: set[str] = set()
-    pending: list[ast.AST] = list(_tree(source))
+    pending: list[ast.AST] = list(statements)
     while pending:
         node = pending.pop()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -73,9 +68,9 @@ def schedule(cells: list[tuple[str, str, bool]], names: list[str]) -> tuple[list
     answered = {name: -1 for name in names}
     named = dict(answered)
     for index, (source, answer, given) in enumerate(cells):
-        text = python(source)
-        sources.append(None if given and not only_imports(text) else text)
+        text, statements = python(source)
+        sources.append(None if given and not only_imports(statements) else text)
         if sources[-1] is not None:
             answered |= {answer: index} if answer in answered else {}
-            named |= dict.fromkeys(bound(text) & named.keys(), index)
+            named |= dict.fromkeys(bound(statements) & named.keys(), index)
     return sources, [answered[name] if answered[name] >= 0 else named[name] for name in names]

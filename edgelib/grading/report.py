@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from hashlib import sha256
@@ -18,12 +19,13 @@ from edgelib.exercises.verdict import Measure
 from edgelib.grading.classroom import Graded
 
 EXERCISES = tuple(f"ex{n}" for n in range(1, 9))
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# At the start, and after what some spreadsheets split at; in full width as well.
+_FORMULA = re.compile("(^|[;\t\r\n])(?=\\s*[=+@\uff1d\uff0b\uff0d\uff20\t\r\n-])")
 
 
 def cell(text: str) -> str:
     """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)
 
 
 def write_tables(graded: Graded, out: Path) -> list[Path]:

@@ -1,20 +1,24 @@
-"""What happens to student code? This runs INSIDE the sandbox: `python -I -m edgelib.grading.runner IN OUT`.
+"""What happens to student code? This runs INSIDE the sandbox: `python -I -m edgelib.grading.runner IN OUT..`
 
-JSON requests on the file descriptor IN, each after its length as eight hexadecimal digits; one JSON reply per
-line on OUT, with the request's id.
-It says hello before any student code exists; afterwards nothing it says is believed but "this is the answer".
-No expected value, no mark and no other student's work ever comes in here.
+Pairs of file descriptors: the first for this process, then one for each process of student code. JSON
+requests come on IN, each after its length as eight hexadecimal digits; one JSON reply per line goes to OUT.
+It says hello before any student code exists; afterwards nothing that comes from student code is believed but
+"this is the answer". No expected value, no mark and no other student's work ever comes in here.
 
 Each exercise runs in a process of its own, made from one that has numpy loaded: what an exercise does to
-numpy, builtins or json ends with it.
+numpy, builtins or json ends with it. It holds its own pair and no other, so it cannot speak for the next.
 
-| request | reply |
+| to the first process | reply |
 | --- | --- |
-| `{"id", "begin": exercise, "cells", "names", "patience_s"}` | `{"id", "runs", "ready"}`, see `reading` |
+| `{"begin": true}` | none: the new process answers on the next pair |
+| `{"end": true}` | `{"clean": whether nothing was left behind}`, and the new process has ended |
+
+| to a process of student code | reply |
+| --- | --- |
+| `{"id", "cells", "names", "patience_s"}`, first | `{"id", "runs", "ready"}`, see `reading` |
 | `{"id", "cell": index}` | `{"id", "error": text or null, "unfinished": bool}` |
 | `{"id", "get": name}` | `{"id", "kind": "missing" / "function" / "value", "value"}` |
 | `{"id", "call": name, "arguments": {..}}` | `{"id", "value"}` or `{"id", "error", "unfinished"}` |
-| `{"end": true}` | `{"ended": true}`, from the first process, as when the other ended by itself |
 """
 
 from __future__ import annotations
@@ -32,10 +36,12 @@ import numpy  # loaded once, for every exercise  # noqa: F401
 
 from edgelib.exercises.compare import Malformed, plain
 from edgelib.grading import seccomp
+from edgelib.grading.cgroup import PROCESSES
 from edgelib.grading.reading import schedule
 
 MEMORY_B = 1 << 30
 CPU_S = 20
+Pair = tuple[IO[bytes], IO[str]]  # requests, replies
 _LONGEST_ERROR = 200
 _compile, _exec = compile, exec  # student code may replace those of builtins
 
@@ -44,24 +50,38 @@ class OutOfTime(BaseException):
     """A cell or call took too long. Not an Exception: `except Exception` in an answer must not catch it."""
 
 
-def serve(requests: IO[bytes], replies: IO[str]) -> None:
-    """Answer requests until they end; exercises are handed to a child process each."""
-    while text := _next(requests):
-        request = json.loads(text)
-        if "begin" not in request:  # the process that it was meant for has ended, as was said
-            continue
+def serve(own: Pair, others: list[Pair]) -> None:
+    """Start and end processes of student code as asked."""
+    requests, replies = own
+    before = _left()
+    while others and _next(requests):
         child = os.fork()
         if child == 0:
             try:
-                _serve_exercise(request, requests, replies)
+                for pair in [own, *others[1:]]:
+                    for file in pair:
+                        file.close()
+                _serve_exercise(*others[0])
             finally:
                 os._exit(0)
-        os.waitpid(child, 0)
-        _say(replies, {"ended": True})
+        for file in others.pop(0):
+            file.close()
+        if _next(requests):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            _say(replies, {"clean": _left() == before})
+
+
+def _left() -> list[Any]:
+    """What student code can change and the next one could see: the two places where it may write."""
+    try:
+        return [(os.stat(place).st_mode, os.listdir(place)) for place in ("/tmp", "/dev/shm")]
+    except OSError as error:  # it took the right to look away
+        return [str(error)]
 
 
 def _next(requests: IO[bytes]) -> bytes:
-    """The next request, read to the byte: several processes take turns on this pipe. Empty at the end."""
+    """The next request; empty at the end."""
     return _exactly(requests, int(_exactly(requests, 8) or b"0", 16))
 
 
@@ -77,8 +97,9 @@ def _confine() -> None:
         resource.RLIMIT_AS: MEMORY_B,
         resource.RLIMIT_FSIZE: 16 << 20,
         resource.RLIMIT_NOFILE: 128,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CORE: 1,  # 0 would still wake a program that collects core dumps
         resource.RLIMIT_CPU: CPU_S,
+        resource.RLIMIT_NPROC: PROCESSES,
     }
     for which, limit in limits.items():
         resource.setrlimit(which, (limit, limit))
@@ -86,7 +107,8 @@ def _confine() -> None:
         seccomp.confine(os.getpid())
 
 
-def _serve_exercise(begin: dict[str, Any], requests: IO[bytes], replies: IO[str]) -> None:
+def _serve_exercise(requests: IO[bytes], replies: IO[str]) -> None:
+    begin = json.loads(_next(requests))
     try:
         _confine()
     except OSError as error:
@@ -105,10 +127,8 @@ def _serve_exercise(begin: dict[str, Any], requests: IO[bytes], replies: IO[str]
             reply = run_cell(space, sources[request["cell"]], cell_s)
         elif "get" in request:
             reply = get(space, request["get"], call_s)
-        elif "call" in request:
-            reply = call(space, request["call"], request["arguments"], call_s)
         else:
-            return
+            reply = call(space, request["call"], request["arguments"], call_s)
         _say(replies, {"id": request["id"], **reply}, dumps)
 
 
@@ -171,13 +191,17 @@ def _describe(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Serve the two file descriptors named on the command line."""
-    incoming, outgoing = (int(argument) for argument in sys.argv[1:3])
-    with os.fdopen(incoming, "rb", buffering=0) as requests, os.fdopen(outgoing, "w") as replies:
-        _say(replies, {"hello": 1, "seccomp": seccomp.supported()})
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)  # until here it told the grader why it could not start
-        serve(requests, replies)
+    """Serve the file descriptors named on the command line."""
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    pairs: list[Pair] = [
+        (os.fdopen(incoming, "rb", buffering=0), os.fdopen(outgoing, "w"))
+        for incoming, outgoing in zip(numbers[::2], numbers[1::2], strict=True)
+    ]
+    seccomp.hide()
+    _say(pairs[0][1], {"hello": 1, "seccomp": seccomp.supported()})
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # until here it told the grader why it could not start
+    serve(pairs[0], pairs[1:])
 
 
 if __name__ == "__main__":

@@ -9,10 +9,8 @@ Failures are told apart: `GraderFault` is ours (no hello came: no student code h
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import select
 import shutil
 import signal
 import subprocess
@@ -27,11 +25,12 @@ from typing import Any, Self
 import edgelib
 from edgelib.grading import seccomp
 from edgelib.grading.cgroup import Group
+from edgelib.grading.channel import Broken, Channel
 
 HELLO_S = 30.0  # a busy machine may be slow to start
 CELL_S, CALL_S = 2.0, 1.0  # then a cell or a call is interrupted
-ANSWER_S = 3.0  # then the sandbox is ended
-LARGEST_REPLY_B, LARGEST_TOTAL_B = 1 << 20, 8 << 20
+ANSWER_S = 3.0  # then nobody waits any longer
+PLACES = 8  # processes for student code that one sandbox can make, one after the other
 TMP_B = 64 << 20
 PACKAGE = Path(edgelib.__file__).resolve().parent
 
@@ -40,12 +39,13 @@ class GraderFault(RuntimeError):
     """The sandbox did not work. No mark follows from it."""
 
 
-class Broken(RuntimeError):
-    """Student code broke the conversation; the text says how."""
-
-
 def bwrap_command(inner: list[str], seccomp_fd: int | None) -> list[str]:
-    """`inner` in a new sandbox."""
+    """`inner` in a new sandbox.
+
+    Raises
+    ------
+    GraderFault : there is no bubblewrap, or the solutions lie where student code can read.
+    """
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise GraderFault("bubblewrap is not installed; Debian and Ubuntu: apt install bubblewrap")
@@ -68,10 +68,17 @@ def bwrap_command(inner: list[str], seccomp_fd: int | None) -> list[str]:
     for place in ("/tmp", "/dev/shm"):
         command += ["--size", str(TMP_B), "--tmpfs", place]
     packages = sysconfig.get_path("purelib")
-    for folder in dict.fromkeys([sys.base_prefix, sys.prefix, packages, str(PACKAGE)]):
-        if not folder.startswith("/usr/"):
+    shown = dict.fromkeys(["/usr", sys.base_prefix, sys.prefix, packages, str(PACKAGE)])
+    solutions = PACKAGE.parent / "solutions"
+    for folder in shown:
+        if solutions.is_dir() and solutions.is_relative_to(folder):
+            raise GraderFault(f"{solutions} lies in {folder}, which student code can read; move it elsewhere")
+        if not Path(folder).is_relative_to("/usr"):
             command += ["--ro-bind", folder, folder]
-    command += ["--remount-ro", "/", "--chdir", "/tmp"]
+    # Where root grades, root's files are the student's own: /proc/sys/kernel/core_pattern would be one.
+    for place in ("/", "/proc", "/dev/pts", "/dev"):
+        command += ["--remount-ro", place]
+    command += ["--chdir", "/tmp"]
     environment = {
         "HOME": "/tmp",
         "PATH": "/usr/bin",
@@ -88,7 +95,10 @@ def bwrap_command(inner: list[str], seccomp_fd: int | None) -> list[str]:
 
 
 class Sandbox:
-    """One running sandbox. `ask` sends a request and returns its reply; use it in a `with` statement.
+    """One running sandbox with `PLACES` for student code; use it in a `with` statement.
+
+    `begin` starts a process for student code, `ask` questions it, `end` ends it. Each has a channel of its
+    own, and never holds an end of another one's, nor of the one to the process that made it.
 
     Raises
     ------
@@ -96,54 +106,53 @@ class Sandbox:
     """
 
     def __init__(self) -> None:
-        self._buffer = b""
         self._closed = False
-        self._total = 0
+        self._control = Channel()
+        self._places = [Channel() for _ in range(PLACES)]
+        self._used = 0
+        self.clean = True  # whether the next student code finds it as the first one did
         self._group = Group.create(f"{os.getpid()}-{secrets.token_hex(4)}")
-        to_child, self._requests = os.pipe()
-        self._replies, from_child = os.pipe()
-        passed = [to_child, from_child]
+        passed = [descriptor for channel in self._channels for descriptor in channel.inside]
+        filter_end = None
         if seccomp.supported():
             filter_end, filter_source = os.pipe()
             os.write(filter_source, seccomp.outer())
             os.close(filter_source)
-            passed.append(filter_end)
         try:
-            inner = [
-                sys.executable,
-                "-I",
-                "-B",
-                "-m",
-                "edgelib.grading.runner",
-                str(to_child),
-                str(from_child),
-            ]
-            command = bwrap_command(inner, passed[2] if len(passed) > 2 else None)
+            inner = [sys.executable, "-I", "-B", "-m", "edgelib.grading.runner", *map(str, passed)]
+            command = bwrap_command(inner, filter_end)
             self._process = subprocess.Popen(
                 self._group.entering(command) if self._group else command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=passed,
+                pass_fds=[*passed, *([] if filter_end is None else [filter_end])],
                 start_new_session=True,
+                env={},  # bubblewrap's own is in /proc for all to read
             )
         except BaseException:
-            os.close(self._requests)
-            os.close(self._replies)
+            for channel in self._channels:
+                channel.close()
             if self._group:
                 self._group.remove()
             raise
         finally:
-            for descriptor in passed:
-                os.close(descriptor)
+            if filter_end is not None:
+                os.close(filter_end)
+        for channel in self._channels:
+            channel.passed()
         try:
-            hello = json.loads(self._line(time.monotonic() + HELLO_S))
+            hello = self._control.reply(time.monotonic() + HELLO_S)
             if hello.get("hello") != 1:
-                raise GraderFault(f"the sandbox said {hello!r}; expected hello")
-        except (Broken, ValueError) as error:
+                raise Broken(f"it said {hello!r}; expected hello")
+        except Broken as error:
             words = self._last_words()
             self.close()
             raise GraderFault(f"the sandbox did not start ({error}): {words}") from None
+
+    @property
+    def _channels(self) -> list[Channel]:
+        return [self._control, *self._places]
 
     def __enter__(self) -> Self:
         return self
@@ -153,43 +162,57 @@ class Sandbox:
     ) -> None:
         self.close()
 
+    @property
+    def free(self) -> bool:
+        """Whether there is a place left for student code, as good as the first."""
+        return self.clean and self._used < PLACES
+
+    def begin(self, deadline: float, **request: Any) -> dict[str, Any]:
+        """Start a process for student code; its reply to `request`, before any student code has run.
+
+        Raises
+        ------
+        Broken : it could not read the cells.
+        GraderFault : it could not confine student code.
+        """
+        self._used += 1
+        self._control.send({"begin": True}, time.monotonic() + ANSWER_S)
+        reply = self.ask(deadline, **request)
+        if "fault" in reply:
+            raise GraderFault(reply["fault"])
+        return reply
+
     def ask(self, deadline: float, **request: Any) -> dict[str, Any]:
-        """The reply to `request`, by the time `deadline` (of time.monotonic) and at most ANSWER_S later.
+        """The reply to `request`, by the time `deadline` (of time.monotonic) and `ANSWER_S` from now.
 
         Raises
         ------
         Broken : none came in time, or something else came.
-        GraderFault : the sandbox could not confine student code.
         """
-        name = secrets.token_hex(8)
-        self._send({"id": name, **request}, deadline)
-        reply = self._reply(deadline)
-        if "ended" in reply:
-            raise Broken("the process ended")
+        channel, name = self._places[self._used - 1], secrets.token_hex(8)
+        deadline = min(deadline, time.monotonic() + ANSWER_S)
+        channel.send({"id": name, **request}, deadline)
+        reply = channel.reply(deadline)
         if reply.get("id") != name:
             raise Broken("an answer that nobody asked for")
-        if "fault" in reply:
-            raise GraderFault(str(reply["fault"]))
         return reply
 
-    def end(self, deadline: float) -> None:
-        """End the process of an exercise.
-
-        Raises
-        ------
-        Broken : it does not end, or left something behind.
-        """
-        self._send({"end": True}, deadline)
-        if "ended" not in self._reply(deadline):
-            raise Broken("an answer that nobody asked for")
+    def end(self) -> None:
+        """End the process for student code, and see whether it left the sandbox as it was."""
+        deadline = time.monotonic() + ANSWER_S
+        try:
+            self._control.send({"end": True}, deadline)
+            self.clean = self._control.reply(deadline).get("clean") is True
+        except Broken:
+            self.clean = False
 
     def close(self) -> None:
         """End every process inside."""
         if self._closed:
             return
         self._closed = True
-        os.close(self._requests)
-        os.close(self._replies)
+        for channel in self._channels:
+            channel.close()
         with suppress(ProcessLookupError):  # it may have ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)  # bubblewrap's pid namespace dies with it
         self._process.wait()
@@ -205,40 +228,3 @@ class Sandbox:
             os.killpg(self._process.pid, signal.SIGKILL)  # or the read would wait for it
         assert self._process.stderr is not None
         return self._process.stderr.read(2000).decode(errors="replace").strip() or "no message"
-
-    def _reply(self, deadline: float) -> dict[str, Any]:
-        line = self._line(min(deadline, time.monotonic() + ANSWER_S))
-        try:
-            reply = json.loads(line)
-        except (ValueError, RecursionError):
-            raise Broken("an answer that is not JSON") from None
-        if not isinstance(reply, dict):
-            raise Broken("an answer of the wrong form")
-        return reply
-
-    def _send(self, request: dict[str, Any], deadline: float) -> None:
-        text = json.dumps(request).encode()
-        data = b"%08x" % len(text) + text
-        while data:
-            left = min(deadline - time.monotonic(), ANSWER_S)
-            if left <= 0 or not select.select([], [self._requests], [], left)[1]:
-                raise Broken("no answer in time")
-            try:
-                data = data[os.write(self._requests, data[: select.PIPE_BUF]) :]
-            except BrokenPipeError:
-                raise Broken("the process ended") from None
-
-    def _line(self, deadline: float) -> bytes:
-        while b"\n" not in self._buffer:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._replies], [], [], left)[0]:
-                raise Broken("no answer in time")
-            data = os.read(self._replies, 1 << 16)
-            if not data:
-                raise Broken("the process ended")
-            self._total += len(data)
-            self._buffer += data
-            if len(self._buffer) > LARGEST_REPLY_B or self._total > LARGEST_TOTAL_B:
-                raise Broken("too much output")
-        line, self._buffer = self._buffer.split(b"\n", 1)
-        return line

@@ -1,8 +1,9 @@
 """Which system calls may a submission make? Filters for the Linux kernel (seccomp, classic BPF).
 
-Two stages. `OUTER` holds for everything in the sandbox: no network, no other process's memory, no new
-namespaces. `inner` is added before the first line of student code: besides, no new process, no other program,
-no signal to another process. A refused call fails with EPERM, as if the user lacked the right.
+Two stages. `outer` holds for everything in the sandbox: no network, no other process's memory, no new
+namespaces, no changed rights on a file (/dev/null is the computer's own). `inner` is added before the first
+line of student code: besides, no new process, no other program, no signal, limit or priority to another
+process. A refused call fails with EPERM, as if the user lacked the right.
 
 Format: `struct sock_filter` of linux/filter.h. Numbers: asm/unistd_64.h (x86-64) and asm-generic/unistd.h
 (AArch64).
@@ -20,23 +21,34 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "acct": (163, 89),
     "add_key": (248, 217),
     "bpf": (321, 280),
+    "chmod": (90, None),
+    "chown": (92, None),
     "chroot": (161, 51),
     "clone": (56, 220),
     "clone3": (435, 435),
     "execve": (59, 221),
     "execveat": (322, 281),
     "fanotify_init": (300, 262),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "fcntl": (72, 25),
     "fork": (57, None),
     "fsconfig": (431, 431),
     "fsmount": (432, 432),
+    "fsetxattr": (190, 7),
     "fsopen": (430, 430),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "io_uring_setup": (425, 425),
+    "ioprio_set": (251, 30),
     "kcmp": (312, 272),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
     "kill": (62, 129),
+    "lchown": (94, None),
+    "lsetxattr": (189, 6),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "mknod": (133, None),
@@ -55,17 +67,26 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "pidfd_open": (434, 434),
     "pidfd_send_signal": (424, 424),
     "pivot_root": (155, 41),
+    "prlimit64": (302, 261),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "ptrace": (101, 117),
     "request_key": (249, 218),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
     "semget": (64, 190),
     "setns": (308, 268),
+    "setpriority": (141, 140),
+    "setxattr": (188, 5),
     "shmget": (29, 194),
     "socket": (41, 198),
     "socketpair": (53, 199),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     "syslog": (103, 116),
     "tgkill": (234, 131),
     "tkill": (200, 130),
@@ -75,7 +96,9 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "vfork": (58, None),
 }
 _INNER_ONLY = {"execve", "execveat", "fork", "kill", "tkill", "vfork", "rt_sigqueueinfo", "rt_tgsigqueueinfo"}
-_CONDITIONAL = {"clone", "clone3", "tgkill"}
+_INNER_ONLY |= {"ioprio_set", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"}
+_INNER_ONLY |= {"setpriority"}
+_CONDITIONAL = {"clone", "clone3", "fcntl", "prlimit64", "tgkill"}
 _ARCHITECTURES = {
     "x86_64": (0, 0xC000003E),
     "aarch64": (1, 0xC00000B7),
@@ -83,10 +106,13 @@ _ARCHITECTURES = {
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; low word of the argument
+_NUMBER, _ARCH, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in struct seccomp_data; low words
 _X32_BIT = 0x40000000  # x86-64 calls by their 32-bit-pointer numbers
+_UNKNOWN = 451  # from here on the kernel has calls that were not thought of here
 _CLONE_THREAD = 0x00010000
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
+_PR_SET_DUMPABLE = 4
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
 
 
 def supported() -> bool:
@@ -110,6 +136,18 @@ def inner(pid: int) -> bytes:
         ),
         *_when(calls["clone3"], [], errno.ENOSYS),
         *_when(calls["tgkill"], [(_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 1, 0, pid)], errno.EPERM),
+        # limits: its own only
+        *_when(calls["prlimit64"], [(_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 1, 0, 0)], errno.EPERM),
+        # fcntl can have any signal sent to anybody when a file is ready
+        *_when(
+            calls["fcntl"],
+            [
+                (_LOAD, 0, 0, _SECOND_ARGUMENT),
+                *((_EQUAL, skip, 0, command) for skip, command in ((2, _F_SETOWN), (1, _F_SETOWN_EX))),
+                (_EQUAL, 0, 1, _F_SETSIG),
+            ],
+            errno.EPERM,
+        ),
     ]
     return _program(sorted(_INNER_ONLY), conditions)
 
@@ -129,6 +167,18 @@ def confine(pid: int) -> None:
         _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0
     ):
         raise OSError(ctypes.get_errno(), "the kernel refused the seccomp filter")
+
+
+def hide() -> None:
+    """Close what /proc shows of this process, its memory and files, to others of the same user.
+
+    Raises
+    ------
+    OSError : the kernel refused.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "the kernel does not hide a process")
 
 
 _Step = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
@@ -151,6 +201,7 @@ def _program(denied: list[str], conditions: list[_Step]) -> bytes:
     ]
     if column == 0:
         steps += [(_AT_LEAST, 0, 1, _X32_BIT), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
+    steps += [(_AT_LEAST, 0, 1, _UNKNOWN), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     for name in denied:
         number = _CALLS[name][column]
         if number is not None:

@@ -18,6 +18,7 @@ from edgelib.grading.report import cell, write
 from edgelib.grading.submission import Cell
 
 RUN, LEAST_RUNS, THRESHOLD = 5, 20, 0.8
+LONGEST = 20_000  # characters of an answer that are looked at: pages of filling cost the lecturer nothing
 _NAMELESS = {token.NUMBER: "0", token.STRING: "''"}
 _SILENT = {token.NEWLINE, token.NL, token.INDENT, token.DEDENT, token.ENCODING, token.ENDMARKER}
 
@@ -40,7 +41,7 @@ def runs(source: str) -> frozenset[tuple[str, ...]]:
         for item in tokenize.generate_tokens(io.StringIO(source).readline):
             if item.type not in _SILENT:
                 words.append((item.type, _NAMELESS.get(item.type, item.string)))
-    except (tokenize.TokenError, SyntaxError):
+    except (tokenize.TokenError, SyntaxError, ValueError):  # the last: half a character, since Python 3.12
         pass  # what came before the error counts
     found = set()
     for start in range(len(words) - RUN + 1):
@@ -54,6 +55,15 @@ def runs(source: str) -> frozenset[tuple[str, ...]]:
     return frozenset(found)
 
 
+def _beginning(cells: list[Cell]) -> list[str]:
+    """The sources of an answer's cells, up to `LONGEST` characters in all."""
+    found, left = [], LONGEST
+    for answer in cells:
+        found.append(answer.source[:left])
+        left -= len(found[-1])
+    return found
+
+
 def similar(exercise: str, answers: dict[str, dict[str, list[Cell]]], released: list[Cell]) -> list[Pair]:
     """Pairs of students with similar answers, the most similar first.
 
@@ -65,8 +75,7 @@ def similar(exercise: str, answers: dict[str, dict[str, list[Cell]]], released: 
     pairs = []
     for part, students in answers.items():
         seen = {
-            name: frozenset().union(*(runs(c.source) for c in cells)) - known
-            for name, cells in students.items()
+            name: frozenset().union(*map(runs, _beginning(cells))) - known for name, cells in students.items()
         }
         long_enough = {name: found for name, found in seen.items() if len(found) >= LEAST_RUNS}
         for first, second in combinations(sorted(long_enough), 2):

@@ -49,9 +49,11 @@ def tasks(first: list[Cell], second: list[Cell] | None = None) -> list[Task]:
 
 FIND_REPLIES = """
 import gc, io, json, os, sys
-writers = [o for o in gc.get_objects() if isinstance(o, io.TextIOWrapper) and o.writable() and o.fileno() > 2]
+files = [o for o in gc.get_objects() if isinstance(o, io.TextIOWrapper) and not o.closed]
+writers = [file for file in files if file.writable() and file.fileno() > 2]
 """
 REQUEST = """
+import sys
 def request():
     frame = sys._getframe()
     while frame:
@@ -70,6 +72,37 @@ def triple(x):
         writer.write({value})
         writer.flush()
     return 0
+"""
+
+
+def _takes_over(answer: str) -> str:
+    """A `triple` that never returns: from then on it reads the requests and replies itself, for everybody."""
+    return f"""{REQUEST}
+import json, os
+def pipes():
+    for n in range(3, 64):
+        try:
+            if os.readlink(f"/proc/self/fd/{{n}}").startswith("pipe"): yield n
+        except OSError: pass
+def triple(x):
+    incoming, outgoing = sorted(pipes())[:2]
+    def exactly(length):
+        got = b""
+        while len(got) < length:
+            more = os.read(incoming, length - len(got))
+            if not more: os._exit(0)
+            got += more
+        return got
+    def say(name, text): os.write(outgoing, ('{{"id": "%s", %s}}\\n' % (name, text)).encode())
+    asked = request()
+    say(asked["id"], {answer!r})
+    while True:
+        asked = json.loads(exactly(int(exactly(8), 16)))
+        if "id" not in asked: os.write(outgoing, b'{{"ended": true, "clean": true}}\\n')
+        elif "cells" in asked: say(asked["id"], '"runs": [0], "ready": [0]')
+        elif "cell" in asked: say(asked["id"], '"error": null')
+        elif "get" in asked: say(asked["id"], '"kind": "function"')
+        else: say(asked["id"], {answer!r})
 """
 
 
@@ -190,19 +223,29 @@ import importlib
 def triple(x):
     return importlib.import_module("solutions.ex2").tps_bound(1, 1, 1)
 """,
-    "forged reply": _reply("json.dumps({'id': request()['id'], 'value': 0}) + '\\\\n'"),
-    "forged mark": _reply("json.dumps({'id': request()['id'], 'mark': 1, 'score': 1, 'value': 0}) + '\\\\n'"),
-    "forged end": _reply("json.dumps({'ended': True}) + '\\\\n'"),
-    "forged fault": _reply("json.dumps({'id': 'x', 'fault': 'the grader is broken'}) + '\\\\n'"),
-    "forged hello": _reply("json.dumps({'hello': 1}) + '\\\\n'"),
-    "extra replies": _reply("'{}\\\\n' * 100"),
-    "no JSON": _reply("'x\\\\n'"),
-    "deep reply": _reply("'[' * 100_000 + '\\\\n'"),
+    "forged reply": _reply("json.dumps({'id': request()['id'], 'value': 0}) + '\\n'"),
+    "forged mark": _reply("json.dumps({'id': request()['id'], 'mark': 1, 'score': 1, 'value': 0}) + '\\n'"),
+    "forged end": _reply("json.dumps({'ended': True}) + '\\n'"),
+    "forged fault with the right name": _reply(
+        "json.dumps({'id': request()['id'], 'fault': 'the grader is broken'}) + '\\n'"
+    ),
+    "forged clean bill": _reply("json.dumps({'clean': True}) + '\\n'"),
+    "takes over": _takes_over('"value": 0'),
+    "takes over and nests values": _takes_over('"value": ' + "[" * 800 + "]" * 800),
+    "takes over and nests errors": _takes_over('"error": ' + "[" * 900 + "]" * 900),
+    "takes over and says it twice": _takes_over('"value": 0, "value": 1e999, "error": 3'),
+    "takes over and tells of a fault": _takes_over('"fault": "the grader is broken"'),
+    "forged fault": _reply("json.dumps({'id': 'x', 'fault': 'the grader is broken'}) + '\\n'"),
+    "forged hello": _reply("json.dumps({'hello': 1}) + '\\n'"),
+    "extra replies": _reply("'{}\\n' * 100"),
+    "no JSON": _reply("'x\\n'"),
+    "deep reply": _reply("'[' * 100_000 + '\\n'"),
     "huge reply": _reply("'x' * (1 << 26)"),
-    "huge number": _reply("json.dumps({'id': request()['id'], 'value': 0})[:-2] + '9' * 100_000 + '}\\\\n'"),
+    "huge number": _reply("json.dumps({'id': request()['id'], 'value': 0})[:-2] + '9' * 100_000 + '}\\n'"),
     "slow reply": """
 import gc, io, time
-writers = [o for o in gc.get_objects() if isinstance(o, io.TextIOWrapper) and o.writable() and o.fileno() > 2]
+files = [o for o in gc.get_objects() if isinstance(o, io.TextIOWrapper) and not o.closed]
+writers = [file for file in files if file.writable() and file.fileno() > 2]
 def triple(x):
     while True:
         for writer in writers:
@@ -243,6 +286,47 @@ threading.Thread(target=late).start()
 def triple(x):
     return 0
 """,
+    "a thread that leaves later": """
+import os, threading, time
+threading.Thread(target=lambda: (time.sleep(0.1), os._exit(0)), daemon=True).start()
+def triple(x):
+    time.sleep(0.5)
+    return 0
+""",
+    "keeps its process": """
+import os, sys, time
+os._exit = lambda code: time.sleep(1000)
+def triple(x):
+    return 0
+""",
+    "signals by a file": """
+import fcntl, os
+r, w = os.pipe()
+fcntl.fcntl(r, fcntl.F_SETOWN, os.getppid())
+fcntl.fcntl(r, 10, 9)
+fcntl.fcntl(r, fcntl.F_SETFL, os.O_ASYNC)
+os.write(w, b"x")
+""",
+    "limits its parent": """
+import os, resource
+resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (0, 0))
+""",
+    "slows its parent": """
+import os
+os.sched_setscheduler(os.getppid(), os.SCHED_IDLE, os.sched_param(0))
+os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)
+""",
+    "pipes that do not wait": """
+import os
+for n in range(64):
+    try: os.set_blocking(n, False)
+    except OSError: pass
+""",
+    "small threads": """
+import threading, time
+threading.stack_size(32768)
+for _ in range(100_000): threading.Thread(target=time.sleep, args=(1000,)).start()
+""",
     "an exit handler": "import atexit, os\natexit.register(lambda: os._exit(1))",
     "network": "import socket\nsocket.create_connection(('1.1.1.1', 80), 1)",
     "local network": "import socket\nsocket.socket().bind(('127.0.0.1', 8080))",
@@ -265,6 +349,9 @@ open(f"{folder}/00.py", "w").write("raise SystemExit")
     "mounts": "import ctypes\nassert ctypes.CDLL(None).mount(b'none', b'/tmp', b'tmpfs', 0, None) == 0",
     "raises its limits": "import resource as r\nr.setrlimit(r.RLIMIT_AS, (r.RLIM_INFINITY,) * 2)",
     "a null byte": "x = 1\0",
+    "half a character": "x = '\ud800'",
+    "an error of half a character": "def triple(x):\n    raise ValueError('\\ud800 \\x1b[2J')",
+    "nothing but lines": "x = (" + "\n" * 10**5,
     "a million brackets": "x = " + "(" * 10**6,
     "a long sum": "x = " + "1+" * 10**5 + "1",
     "redefines the honest answer later, in a loop": "while True:\n    double = None",

@@ -6,11 +6,13 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +208,7 @@ def test_without_a_sandbox_it_refuses_and_says_what_to_do(folder: Path) -> None:
         ("empty folder", "holds no folders"),
         ("foreign database", "move it away"),
         ("no processes", "-j"),
+        ("table is a folder", "is a folder"),
     ],
 )
 def test_bad_input_is_refused_by_name(change: str, message: str, folder: Path) -> None:
@@ -215,6 +218,8 @@ def test_bad_input_is_refused_by_name(change: str, message: str, folder: Path) -
         secret.unlink()
     if change == "foreign database":
         out.with_suffix(".sqlite").write_bytes(b"this is not a database at all, but long enough" * 50)
+    if change == "table is a folder":
+        out.mkdir()
     if change == "no processes":
         processes = 0
     if change in ("no folder", "empty folder"):
@@ -331,6 +336,83 @@ def test_names_of_every_kind(tmp_path: Path) -> None:
     assert all("<script>" not in page.read_text() for page in pages)
 
 
+def test_two_students_never_share_a_name(tmp_path: Path, right: dict[str, str]) -> None:
+    """Or the last one to be graded would have both marks."""
+    for name, content in {"\u00e9": RELEASED, "e\u0301": notebook(right)}.items():
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "ex2.ipynb").write_bytes(content)
+    (tmp_path / "class" / "\\xff").mkdir()
+    (tmp_path / "class" / b"\xff".decode("utf-8", "surrogateescape")).mkdir()
+    results = grade_class(tmp_path / "class", SECRET, tmp_path / "g.sqlite").results
+    totals = {name: result["total"] for name, result in results.items()}
+    assert len(totals) == 4 and totals["\u00e9"] == totals["\\xff"] == 0
+    assert [name[:3] for name, total in totals.items() if total > 0] == ["\u00e9 ("]
+
+
+HOSTILE_TEXT = r"\x1b[2J\r\u202e\ud800\x00<b>\n=1"
+
+
+def test_the_words_of_a_student_are_shown_and_not_obeyed(folder: Path) -> None:
+    source = f"def tps_bound(parameters, weight_bits, bandwidth):\n    raise ValueError('{HOSTILE_TEXT}')"
+    (folder / "bob" / "ex2.ipynb").write_bytes(notebook({"tps_bound": source}))
+    (folder / "bob").rename(folder / "\x1b[31mbob\r")
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    explained = run(folder, "--explain", "\x1b[31mbob\r")
+    for text in (done.stdout, done.stderr, explained.stdout, explained.stderr):
+        assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert HOSTILE_TEXT in explained.stdout
+    (page,) = (p for p in (folder.parent / "grades_feedback").iterdir() if "bob" in p.name)
+    assert "\\ud800" in page.read_text() and "<b>" not in page.read_text()
+
+
+def test_a_fault_in_one_submission_does_not_end_the_class(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(Exception):
+        def __init__(self, one: int, two: int) -> None:  # cannot be unpickled
+            super().__init__("odd")
+
+    def fail(*_: Any) -> Any:
+        raise Odd(1, 2)
+
+    monkeypatch.setattr(classroom, "grade", fail)
+    one = submissions(folder, ["ex2"])[0]
+    with pytest.raises(GraderFault, match="Odd: odd"):
+        classroom._grade_or_fault(one, SECRET)
+    monkeypatch.setattr(classroom, "_grade_or_fault", _leave)
+    graded = grade_class(folder, SECRET, folder.parent / "g.sqlite")
+    assert not graded.results and list(graded.faults) == ["ann", "bob", "cem"]
+
+
+def _leave(*_: Any) -> Any:
+    os._exit(1)
+
+
+def test_two_graders_at_once_give_the_same_table(folder: Path) -> None:
+    with ThreadPoolExecutor() as threads:
+        done = list(threads.map(lambda _: run(folder), range(2)))
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+    assert len(table(folder.parent / "grades.csv")) == 3
+
+
+def test_students_graded_side_by_side_have_a_processor_each() -> None:
+    with classroom._executor(2, None) as executor:
+        seen = {executor.submit(_where).result() for _ in range(20)}
+    assert seen <= {(processor,) for processor in os.sched_getaffinity(0)}
+
+
+def _where() -> tuple[int, ...]:
+    return tuple(os.sched_getaffinity(0))
+
+
+def test_no_field_begins_as_a_formula_wherever_a_spreadsheet_splits() -> None:
+    for text in ("=1", "x;=1", "\uff1d1", " \t=1", "a\n+b", "\r@"):
+        pieces = re.split(r"[;\r\n]", report.cell(text))
+        assert not any(piece.strip().startswith(tuple("=+-@\uff1d")) for piece in pieces)
+    assert report.cell("ex2: a = b; ex4: c - d") == "ex2: a = b; ex4: c - d"
+
+
 def test_printable_names_are_one_spelling() -> None:
     assert printable("e\u0301") == printable("\u00e9")
     assert printable(b"\xff".decode("utf-8", "surrogateescape")) == "\\xff"
@@ -372,6 +454,14 @@ def test_renamed_copies_are_found_and_other_ideas_are_not() -> None:
     answers = {"a": {"ann": [Cell(LONG)], "bob": [Cell(copied)], "cem": [Cell(other)]}}
     (pair,) = similar("ex2", answers, [])
     assert (pair.first, pair.second, pair.similarity) == ("ann", "bob", 1.0)
+
+
+def test_pages_of_filling_do_not_keep_the_lecturer_waiting() -> None:
+    filling = [Cell("x = [" + "1, 'a', b, " * 10_000 + f"]  # {n}\n" * 20) for n in range(20)]
+    start = time.monotonic()
+    text = Cell('x = """' + "\n" * 10**6)
+    similar("ex2", {"a": {"ann": filling, "bob": filling, "eve": [text] * 3}}, [])
+    assert time.monotonic() - start < 2
 
 
 def test_what_was_released_is_nobodys() -> None:
