@@ -24,6 +24,7 @@ from edgelib.grading import sandbox
 from edgelib.grading.channel import Broken
 from edgelib.grading.draw import draw
 from edgelib.grading.judge import Ask, PartMark, judge_part
+from edgelib.grading.reading import imported, only_imports, python
 from edgelib.grading.sandbox import Sandbox
 from edgelib.grading.spec import Exercise, Part
 from edgelib.grading.submission import Cell
@@ -46,6 +47,12 @@ class Task:
     def parts(self) -> list[Part]:
         """The parts that are marked automatically."""
         return [part for part in self.exercise.parts if isinstance(part, Part)]
+
+    @property
+    def modules(self) -> set[str]:
+        """What the course's own cells import."""
+        statements = [python(cell.source)[1] for cell in self.released]
+        return {module for cell in statements if only_imports(cell) for module in imported(cell)}
 
 
 @dataclass
@@ -72,7 +79,7 @@ def grade(tasks: list[Task], secret: bytes, student: str, budget_s: float = BUDG
     ------
     GraderFault : a sandbox did not start; no mark follows.
     """
-    with _Rooms() as rooms:
+    with _Rooms(sorted({module for task in tasks for module in task.modules})) as rooms:
         attempts = [_Attempt(task, secret, student, rooms) for task in tasks]
         for attempt, share in rooms.shares(attempts, budget_s / 2):
             attempt.run(share)
@@ -84,8 +91,9 @@ def grade(tasks: list[Task], secret: bytes, student: str, budget_s: float = BUDG
 class _Rooms:
     """A sandbox to run in, another where that is used up or not as it was; and the student's clock."""
 
-    def __init__(self) -> None:
-        self._box = Sandbox()
+    def __init__(self, modules: list[str]) -> None:
+        self._modules = modules
+        self._box = Sandbox(modules)
         self._start, self._starts = time.monotonic(), 0.0
 
     def __enter__(self) -> Self:
@@ -99,7 +107,7 @@ class _Rooms:
         start = time.monotonic()
         if not self._box.free:
             self._box.close()
-            self._box = Sandbox()
+            self._box = Sandbox(self._modules)
             self._starts += time.monotonic() - start
         return self._box
 

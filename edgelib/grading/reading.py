@@ -31,6 +31,12 @@ def only_imports(statements: list[ast.stmt]) -> bool:
     return bool(statements) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in statements)
 
 
+def imported(statements: list[ast.stmt]) -> set[str]:
+    """The modules that a cell of imports loads."""
+    modules = {alias.name for node in statements if isinstance(node, ast.Import) for alias in node.names}
+    return modules | {node.module or "" for node in statements if isinstance(node, ast.ImportFrom)} - {""}
+
+
 def bound(statements: list[ast.stmt]) -> set[str]:
     """The names that a cell gives a value, as far as reading it can tell."""
     names: set[str] = set()

@@ -1,12 +1,12 @@
-"""What happens to student code? This runs INSIDE the sandbox: `python -I -m edgelib.grading.runner IN OUT..`
+"""What happens to student code? This runs INSIDE the sandbox: `edgelib.grading.runner M,.. IN OUT..`
 
-Pairs of file descriptors: the first for this process, then one for each process of student code. JSON
-requests come on IN, each after its length as eight hexadecimal digits; one JSON reply per line goes to OUT.
-It says hello before any student code exists; afterwards nothing that comes from student code is believed but
-"this is the answer". No expected value, no mark and no other student's work ever comes in here.
+M: modules to load. IN OUT: pairs of file descriptors, the first for this process, then one for each process
+of student code. JSON requests come on IN, each after its length as eight hexadecimal digits; one JSON reply
+per line goes to OUT. It says hello before any student code exists; afterwards nothing that comes from student
+code is believed but "this is the answer". No expected value, mark or other student's work ever comes in here.
 
-Each exercise runs in a process of its own, made from one that has numpy loaded: what an exercise does to
-numpy, builtins or json ends with it. It holds its own pair and no other, so it cannot speak for the next.
+Each exercise runs in a process of its own, made from one that has the modules loaded: what an exercise does
+to numpy, builtins or json ends with it. It holds its own pair and no other, so it cannot speak for the next.
 
 | to the first process | reply |
 | --- | --- |
@@ -30,6 +30,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable
+from importlib import import_module
 from typing import IO, Any
 
 import numpy  # loaded once, for every exercise  # noqa: F401
@@ -191,8 +192,10 @@ def _describe(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Serve the file descriptors named on the command line."""
-    numbers = [int(argument) for argument in sys.argv[1:]]
+    """Load the modules and serve the file descriptors named on the command line."""
+    for module in filter(None, sys.argv[1].split(",")):
+        import_module(module)
+    numbers = [int(argument) for argument in sys.argv[2:]]
     pairs: list[Pair] = [
         (os.fdopen(incoming, "rb", buffering=0), os.fdopen(outgoing, "w"))
         for incoming, outgoing in zip(numbers[::2], numbers[1::2], strict=True)

@@ -18,7 +18,9 @@ ONE = 0.157  # the chapter's number
 TOP = 127  # 8 bits, symmetric
 LOUDEST_DB = 55.0  # an exact hit has no noise at all; this is where the picture ends
 TENSORS = {"small (spread 0.02)": 0.02, "medium (spread 0.3)": 0.3, "large (spread 1)": 1.0}
-SCALES = np.union1d(np.geomspace(2e-4, 1, 601), ONE / np.arange(1, TOP + 1))  # those that hit ONE as well
+SCALES = np.array(
+    sorted({*np.geomspace(2e-4, 1, 601), *(ONE / np.arange(1, TOP + 1))})
+)  # and those that hit ONE
 
 
 def bell(spread: float) -> Floats:
