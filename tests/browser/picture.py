@@ -84,7 +84,7 @@ def settled(check: Callable[[], T], limit_s: float = 5) -> T:
         except AssertionError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+            time.sleep(0.03)
 
 
 def check_shown(seen: Seen, explorable: Explorable, scene: Scene) -> None:

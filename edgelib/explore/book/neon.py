@@ -243,7 +243,7 @@ def sdot_gemv(step: int, columns: int, packed: bool) -> Scene:
     marks: list[Mark] = []
     for k in range(columns):
         live = sdots > 0 and k // 4 == lane
-        marks.append(Cell(x=k, y=4, text=str(X[k]), role="activations", opacity=0.9 if live else 0.3))
+        marks.append(Cell(x=k, y=4, text=str(X[k]), role="activations", opacity=1.0 if live else 0.3))
         for row in range(4):
             inside = columns * row + k in held
             style: dict[str, Any] = dict(role=LANES[0], opacity=1.0 if inside else 0.2)

@@ -134,7 +134,8 @@ def barriers(test: str, first: str, others: str) -> Scene:
         if fence and len(thread) == 2:
             thread.insert(1, fence)
     text = " | ".join("; ".join(thread) for thread in threads)
-    return _picture(text, plain, shape(test).question, f"{first or 'Nothing'} with {others or 'nothing'}")
+    pair = f"{first or 'Nothing'} with {others or 'nothing'}" if first or others else "No barrier"
+    return _picture(text, plain, shape(test).question, pair)
 
 
 # pattern: what orders it, why, which count it needs
