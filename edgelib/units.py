@@ -36,6 +36,11 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{rounded:,.{decimals}f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: 1 line, 1,024 lines."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def gib(size_bytes: float) -> str:
     """A size in GiB, the unit that operating systems report: gib(2**30) = "1.00 GiB"."""
     return f"{size_bytes / GIB:.2f} GiB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from edgelib.explore.scene import ROLES, Area, Bar, Cell, Dot, Line, Mark, Span,
 
 _GAP = 6.0  # between a mark and its label
 _EVERY = 4.0  # distance between the points that stand for a line's ink
-_PALE = 0.65  # up to this opacity a fill is a tint of the background
+_PALE = 0.65  # up to this opacity a fill in the theme's ink is a tint of the background
+THEMES = (("#ffffff", "#212121"), ("#111111", "#ffffff"))  # JupyterLab's: background and text
 _WORD_ORDER = (Cell, Text, Span, Bar, Dot, Line, Area)  # who chooses a place first
 
 
@@ -117,16 +119,37 @@ def visible_ink(points: Points, box: Rect) -> Ink:
     return np.asarray(start[piece] + share[:, None] * delta[piece])
 
 
+@lru_cache(maxsize=1024)
 def ink_on(color: str, opacity: float) -> str:
-    """The text colour that contrasts most with a fill (relative luminance, WCAG 2.2)."""
-    if opacity <= _PALE:
-        return INK
+    """The text colour that is legible on a fill in the light and in the dark theme.
+
+    The one whose worse contrast of the two is best (WCAG 2.2); the theme's own ink, black, or white.
+    """
     if color == INK:
-        return PAPER
+        return INK if opacity <= _PALE else PAPER
+    fills = [_luminance(_blend(color, paper, opacity)) for paper, _ in THEMES]
+    inks = [_luminance(ink) for _, ink in THEMES]
+    fixed = {c: min(_contrast(_luminance(c), fill) for fill in fills) for c in ("#000000", "#ffffff")}
+    worst = {INK: min(map(_contrast, inks, fills)), **fixed}
+    return max(worst, key=worst.__getitem__)
+
+
+def _blend(color: str, paper: str, opacity: float) -> str:
+    """A translucent fill as it looks on `paper`."""
+    pairs = [(int(color[i : i + 2], 16), int(paper[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(opacity * c + (1 - opacity) * p):02x}" for c, p in pairs)
+
+
+def _luminance(color: str) -> float:
+    """Relative luminance, WCAG 2.2."""
     channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: float, other: float) -> float:
+    """Contrast of two luminances, 1 to 21."""
+    return (max(one, other) + 0.05) / (min(one, other) + 0.05)
 
 
 def _visible_opacity(shape: Shape) -> float:

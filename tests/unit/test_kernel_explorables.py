@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from edgelib.explore.book import checklist, kernel_choice, microkernels, scalable
-from edgelib.explore.scene import Cell, Dot
+from edgelib.explore.book import (
+    activation_tables,
+    checklist,
+    kernel_choice,
+    layouts,
+    microkernels,
+    ordering,
+    scalable,
+)
+from edgelib.explore.scene import Cell, Dot, Line
 from edgelib.metrics.traffic import dram_traffic_B
 from edgelib.workloads import transformer, weight_format
 
@@ -110,3 +118,26 @@ def test_a_score_counts_right_answers_of_both_kinds():
 def test_bad_answers_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", activation_tables.activation_table.controls["name"].values)
+def test_no_activation_leaves_the_picture(name):
+    scene = activation_tables.activation_table.scene(name=name)
+    drawn = np.concatenate([mark.y for mark in scene.marks if isinstance(mark, Line)])
+    assert scene.y.lo <= drawn.min() and drawn.max() <= scene.y.hi
+
+
+def test_memory_lines_are_counted_from_the_top():
+    scene = layouts.touched_lines.scene()
+    for mark in scene.marks:
+        line = int(mark.term.split(":")[0].removeprefix("line "))
+        assert line == int(scene.y.categories[int(mark.y)]) + mark.x
+
+
+@pytest.mark.parametrize("first", ordering.FENCES.values())
+@pytest.mark.parametrize("others", ordering.FENCES.values())
+def test_the_title_judges_the_barriers(first, others):
+    """Passing a message: the writer must order stores, the reader a load with a load."""
+    title = ordering.barriers.scene(test="MP", first=first, others=others).title
+    safe = first in ("DMB ISH", "DMB ISHST", "DSB SY") and others in ("DMB ISH", "DMB ISHLD", "DSB SY")
+    assert title.endswith("is enough here") == safe

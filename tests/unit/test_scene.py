@@ -15,7 +15,7 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 from edgelib.explore.drawing import HEIGHT, WIDTH, Drawing, Scale, Words
 from edgelib.explore.labels import LINE_HEIGHT, rect, shorten, text_width, wrap
 from edgelib.explore.layout import lay_out
-from edgelib.explore.marks import ink_on, visible_ink
+from edgelib.explore.marks import THEMES, ink_on, visible_ink
 from edgelib.explore.scene import ROLES, Area, Axis, Bar, Cell, Dot, Line, Mark, Scene, Span, Text
 from edgelib.explore.ticks import minor_ticks, number, ticks
 
@@ -215,6 +215,19 @@ def contrast(a: str, b: str) -> float:
 def test_text_on_a_fill_has_the_better_contrast_and_enough(color: str) -> None:
     other = {"#000000": "#ffffff", "#ffffff": "#000000"}[ink_on(color, 1.0)]
     assert contrast(color, ink_on(color, 1.0)) >= max(4.5, contrast(color, other))
+
+
+@pytest.mark.parametrize("color", [color for color in ROLES.values() if color.startswith("#")])
+def test_text_on_a_translucent_fill_is_legible_in_both_themes(color: str) -> None:
+    for opacity in np.linspace(0, 1, 21):
+        chosen = ink_on(color, opacity)
+        for paper, ink in THEMES:
+            mixed = [
+                round(opacity * int(color[i : i + 2], 16) + (1 - opacity) * int(paper[i : i + 2], 16))
+                for i in (1, 3, 5)
+            ]
+            fill = "#{:02x}{:02x}{:02x}".format(*mixed)
+            assert contrast(fill, ink if chosen == ROLES["ink"] else chosen) > 4
 
 
 def overlaps(words: list[Words]) -> list[tuple[str, str]]:

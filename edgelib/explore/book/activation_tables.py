@@ -57,7 +57,7 @@ def activation_table(name: str, entries: int, interpolation: str, bits: int) -> 
     return Scene(
         title="More entries help until the rounding of each entry shows",
         x=Axis(label="Place in the range", lo=0, hi=1),
-        y=Axis(label="Share of the largest value", unit="%", lo=-40, hi=115),
+        y=Axis(label="Share of the largest value", unit="%", lo=-110, hi=118),
         marks=marks,
         readout=readout,
         alt=f"{SHOWN[name]} and its table of {entries} entries. {readout}",
@@ -82,8 +82,8 @@ def _read(name: str, entries: int, interpolation: str, bits: int) -> tuple[list[
         Area(x=place, y0=np.zeros_like(x), y1=MAGNIFIED * off, role="error", term="|table - function|"),
         Line(x=place, y=100 * exact / top, ghost=True, width=1.5, term="the function"),
         Line(x=place, y=100 * read / top, role="activations", term="from the table"),
-        Text(x=0.02, y=-14, text=f"error x {MAGNIFIED}", role="error"),
-        Text(x=0.02, y=104, text=f"{SHOWN[name]} from {of.lo:g} to {of.hi:g}"),
+        Text(x=0.02, y=-30, text=f"error x {MAGNIFIED}", role="error"),
+        Text(x=0.02, y=107, text=f"{SHOWN[name]} from {of.lo:g} to {of.hi:g}"),
     ]
     return (
         marks,

@@ -40,7 +40,7 @@ def pointer_chase(memory: str, working_set: float, in_ns: bool) -> Scene:
     marks.append(Dot(x=working_set, y=here * scale, role="error", size=7))
     readout = (
         f"{significant(here * 1e9)} ns per load, {significant(here * core.clock_Hz)} cycles "
-        f"at {core.clock_Hz / 1e9:.2f} GHz, for {si(working_set * KIB, 'B')} of data."
+        f"at {core.clock_Hz / 1e9:.2f} GHz, for {working_set:,.0f} KiB of data."
     )
     return Scene(
         title="The printed 100 to 150 fits the DRAM in nanoseconds, not in cycles",
@@ -113,8 +113,9 @@ def prefetch_strip(pattern: str, kind: str, distance: float) -> Scene:
         )
     waited = float(run.wait.sum()) / first.size
     missed = run.count(MISS) / run.outcome.size
+    asked = f"Coverage {run.coverage:.1%}, accuracy {run.accuracy:.1%}, timely {run.timeliness:.0%}"
     readout = (
-        f"Coverage {run.coverage:.1%}, accuracy {run.accuracy:.1%}, timely {run.timeliness:.0%}; "
+        f"{asked if run.issued else 'Nothing is asked for in advance'}; "
         f"miss rate {missed:.1%} of accesses; {waited:.0f} cycles of waiting per line (unaided: {LATENCY})."
     )
     return Scene(
@@ -177,7 +178,7 @@ def cache_blocking(tokens: float, tile: float, l2: float) -> Scene:
     verdict = "fits" if fit else "does not fit, so its blocks evict each other and this count is not reached"
     readout = (
         f"{significant(float(at))} MB from and to DRAM, {significant(float(at) / least)} times the least; "
-        f"the three blocks take {significant(now.tile_bytes / KIB)} KiB of {l2:.0f} KiB: {verdict}."
+        f"the three blocks take {significant(now.tile_bytes / KIB)} KiB of {l2:,.0f} KiB: {verdict}."
     )
     return Scene(
         title="Tiles save by using a weight for many tokens; one token has nothing to use it for",

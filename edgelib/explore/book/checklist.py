@@ -143,7 +143,7 @@ def arm_checklist(card: str, step: int) -> Scene:
     verb = (
         f"{count} of {len(ITEMS)} apply" if step == len(ITEMS) else f"{step} of {len(ITEMS)} verdicts shown"
     )
-    shown_last = f"{step}. {ITEMS[step - 1]}: {verdicts[step - 1][1]}" if step else "decide first"
+    shown_last = f"{step}. {ITEMS[step - 1]}: {verdicts[step - 1][1]}" if step else "Decide first"
     readout = f"{seen.title}. {verb}. {shown_last}."
     return Scene(
         title="A checklist is worth what the measurement says about each item",

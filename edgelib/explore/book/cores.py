@@ -9,7 +9,7 @@ from edgelib.explore.scene import Axis, Bar, Cell, Dot, Line, Mark, Scene, Span,
 from edgelib.hardware.microarchitecture import executes, figure, has, peak
 from edgelib.hardware.pipeline.sharing import SPLITS, share
 from edgelib.hardware.roofline import attainable, ridge
-from edgelib.units import si, significant
+from edgelib.units import counted, si, significant
 
 CORES = {f"Cortex-{n}": f"cortex-{n.lower()}" for n in ("A78", "X1", "X2", "X3", "X4")}
 WIDTHS = {
@@ -149,7 +149,8 @@ def core_peaks(clock: float, cores: int, which: str) -> Scene:
     readout = (
         f"{ {v: k for k, v in CORES.items()}[which] }, SDOT: {rate.macs_per_cycle / int(cores):g} MAC or "
         f"{rate.ops_per_cycle / int(cores):g} OP per cycle and core, {rate.macs_s / 1e9:,.0f} GMAC/s or "
-        f"{rate.ops_s / 1e9:,.0f} GOPS with {int(cores)} at {clock:g} GHz. Pale cells are assumed."
+        f"{rate.ops_s / 1e9:,.0f} GOP/s with {counted(int(cores), 'core')} at {clock:g} GHz. "
+        "Pale cells are assumed."
     )
     return Scene(
         title="128 operations per cycle are an X1's; a Cortex-A78 has 64",
@@ -181,7 +182,7 @@ def int8_roofline(which: str, cores: int, clock: float, tokens: int) -> Scene:
     share = 100 * decode / rate
     readout = (
         f"Peak {si(rate, 'OP/s')}, corner at {significant(corner)} OP/B. Decode at 2 OP/B reaches at most "
-        f"{significant(share, 2)} % of it; {int(tokens)} tokens in one pass "
+        f"{significant(share, 2)} % of it; {counted(int(tokens), 'token')} in one pass "
         f"{significant(100 * prefill / rate, 2)} %, by {'compute' if 2 * tokens >= corner else 'memory'}."
     )
     return Scene(
@@ -267,7 +268,9 @@ def big_little(little: int, speed: float, split: str) -> Scene:
         f"{counts[0]} piece{'s' * (counts[0] > 1)}."
     )
     return Scene(
-        title="Equal parts make eight cores as slow as the slowest",
+        title=f"Equal parts make {len(speeds)} cores as slow as the slowest"
+        if gain < 1
+        else f"Shared out like this, {len(speeds)} cores do the work of {significant(4 * gain, 2)} big ones",
         x=Axis(label="Time", unit="% of four big cores", lo=0, hi=260),
         y=Axis(label="Core", categories=tuple(reversed(names))),
         marks=marks,

@@ -117,7 +117,7 @@ def kernel_fusion(
         at = -0.4
         for role, size in parts.items():
             end = at + 13 * size / whole
-            label = role if end - at > 2 else ""
+            label = (role if role != "kv" else "KV") if end - at > 1 else ""
             marks.append(Span(x0=at, x1=end, y=y, role=role, height=0.4, label=label, term=si(size, "B")))
             at = end
     for group in groups:
@@ -125,7 +125,7 @@ def kernel_fusion(
             marks.append(Span(x0=group[0] - 0.49, x1=group[-1] + 0.49, y=1, role="highlight", height=0.62))
     reads, writes = crossings(groups)
     for i, (name, *_) in enumerate(GRAPH):
-        marks.append(Cell(x=i, y=1, text=name, role="compute", width=0.92, height=0.4, opacity=0.55))
+        marks.append(Cell(x=i, y=1, text=name, role="compute", width=0.92, height=0.4))
     for (i, name), shift, end in ((w, 0.22, 0.1) for w in writes):
         marks.append(Line(x=[i + shift] * 2, y=[0.68, end], role="activations", term=f"write {name}"))
         marks.append(Dot(x=i + shift, y=end, role="activations", size=3))
@@ -202,7 +202,8 @@ def kernel_choice(m: int, matrix: tuple[int, int], source: float, core: str) -> 
     for name in able:
         y = [scale * _seconds(name, core, int(r), n, k, source)[0] / r for r in rows]
         role = {"gemv_sdot": "weights", "gemm_sdot": "compute"}.get(name, "memory")
-        marks.append(Line(x=rows, y=y, role=role, label=LABELS[name]))
+        marks.append(Line(x=rows, y=y, role=role))
+        marks.append(Text(x=34.5, y=y[-1], text=LABELS[name], role=role))
     seconds, limit = _seconds(chosen, core, m, n, k, source)
     marks.append(Dot(x=m, y=scale * seconds / m, role="error", size=7))
     if "gemm_smmla" not in able:

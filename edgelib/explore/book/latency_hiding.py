@@ -63,7 +63,8 @@ def window_little(latency: float, rob: int, loads: float, clock: float) -> Scene
         f"window in {significant(rob / 6)} cycles; the memory takes {significant(latency * clock)}."
     )
     return Scene(
-        title="A window of 160 is too small for the memory: someone must prefetch",
+        title=f"A window of {int(rob)} "
+        + ("covers this memory" if held >= need else "is too small for the memory: someone must prefetch"),
         x=Axis(label="Window", unit="entries", lo=0, hi=512),
         y=Axis(label="Bytes in flight", unit="B", lo=0, hi=8500),
         marks=marks,

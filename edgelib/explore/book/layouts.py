@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edgelib.explore import Choice, Slider, explorable
 from edgelib.explore.scene import Axis, Cell, Mark, Scene, Span, Text
 from edgelib.hardware.cache.layouts import LINE, false_sharing, fetched, morton, tensor_offset
+from edgelib.units import counted
 
 Ints = NDArray[np.int64]
 SHAPE = (1, 64, 16, 16)  # N, C, H, W; one byte each: 16 KiB, 256 lines
@@ -61,14 +62,14 @@ def touched_lines(layout: str, wanted: str, stride: float) -> Scene:
         for line, count in enumerate(useful.tolist())
     ]
     readout = (
-        f"{cost.useful:,} bytes wanted, {cost.lines} lines fetched: {cost.bytes:,} bytes, "
-        f"{cost.waste:.1f} for each that is used."
+        f"{counted(cost.useful, 'byte')} wanted, {counted(cost.lines, 'line')} fetched: "
+        f"{cost.bytes:,} bytes, {cost.waste:.1f} for each that is used."
     )
     every = [(name, fetched(offsets(key, wanted, int(stride)), 1)) for name, key in LAYOUTS.items()]
     return Scene(
         title="A layout is good for one question: memory comes in lines of 64 bytes",
-        x=Axis(label="Line, along memory, 16 to a row", lo=-0.5, hi=15.5),
-        y=Axis(label="Row of lines, the first on top", lo=-0.5, hi=15.5),
+        x=Axis(label="Line within its row, along memory", lo=-0.5, hi=15.5),
+        y=Axis(label="First line of the row", categories=tuple(str(16 * k) for k in reversed(range(16)))),
         marks=marks,
         readout=readout,
         alt=f"Heat map of the 256 lines of a tensor of 64 channels, 16 x 16 pixels, one byte each. {readout}",
@@ -109,6 +110,7 @@ def false_sharing_lines(size: float, threads: float, align: int) -> Scene:
                 x0=low,
                 x1=high,
                 y=15 - line,
+                height=0.9,
                 role="error" if shared else "activations",
                 term=f"thread {t}, bytes {low} to {high - 1} of line {line}",
             )
@@ -116,7 +118,8 @@ def false_sharing_lines(size: float, threads: float, align: int) -> Scene:
         if high - low >= 6:
             marks.append(Text(x=(low + high) / 2, y=15 - line, text=f"T{t}", anchor="middle"))
     readout = (
-        f"{result.pairs} pairs of threads share a line, {result.shared} of {result.lines} lines contended; "
+        f"{counted(result.pairs, 'pair')} of threads with a common line, {result.shared} of "
+        f"{counted(result.lines, 'line')} contended; "
         f"{result.padding} bytes of padding per struct, {result.stride * n:,} bytes in all."
     )
     return Scene(

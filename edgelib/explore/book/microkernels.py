@@ -82,7 +82,9 @@ def mixed_precision(weights: int, inputs: int, kept: str) -> Scene:
     over = _products(weights, inputs, kept)[1]
     marks: list[Mark] = [
         Line(x=DEPTHS, y=best, role="weights", ghost=True, width=1.5, term="rounding of the operands alone"),
-        Line(x=DEPTHS, y=np.clip(here, -18, None), role="compute", label=f"sum in {label}"),
+        Text(x=DEPTHS[-1] * 1.12, y=float(best[-1]), text="exact sum", role="weights"),
+        Line(x=DEPTHS, y=np.clip(here, -18, None), role="compute"),
+        Text(x=DEPTHS[-1] * 1.12, y=max(float(here[-1]), -18), text=f"sum in {label}", role="compute"),
     ]
     reason = "no overflow: a float sum rounds instead"
     if kept.startswith("int"):

@@ -11,6 +11,7 @@ from edgelib.explore import Choice, Slider, Step, Toggle, explorable
 from edgelib.explore.scene import Axis, Cell, Mark, Scene, Text
 from edgelib.isa import Trace, neon
 from edgelib.isa.floats import bf16_to_f32, f32_to_bf16
+from edgelib.units import counted
 
 Array = NDArray[Any]
 
@@ -155,10 +156,10 @@ def sdot_lanes(step: int, instruction: str, byte: int, value: int) -> Scene:
                 )
                 marks.append(Cell(x=i, y=y, text=str(operand[i]), width=0.98, **style))
     exact = start.astype(int) + (n.astype(int) * m.astype(int)).reshape(4, 4).sum(axis=1)
-    verdict = "as exact arithmetic says" if np.array_equal(exact, after) else "wrapped around"
+    verdict = "as exact arithmetic says" if np.array_equal(exact[:step], after[:step]) else "wrapped around"
+    sums = f"Sums {', '.join(str(v) for v in after[:step])}, {verdict}" if step else "No sum yet"
     readout = (
-        f"{instruction} v0.4s, v1.16b, v2.16b does 16 multiply-adds at once (here {4 * step}). "
-        f"Sums {', '.join(str(v) for v in after)}, {verdict}."
+        f"{instruction} v0.4s, v1.16b, v2.16b does 16 multiply-adds at once; shown are {4 * step}. {sums}."
     )
     return Scene(
         title="One SDOT is four dot products of four bytes each",
@@ -236,18 +237,18 @@ def sdot_gemv(step: int, columns: int, packed: bool) -> Scene:
     program = gemv_program(columns)
     step = min(step, len(program) - 1)
     total, held, trace = run_gemv(columns, packed, step + 1)
-    counted = trace.counts["sdot"]
-    lane = counted if program[step].startswith("ld1 {v1") else counted - 1
+    sdots = trace.counts["sdot"]
+    lane = sdots if program[step].startswith("ld1 {v1") else sdots - 1
     exact = W[:, :columns].astype(int) @ X[:columns].astype(int)
     marks: list[Mark] = []
     for k in range(columns):
-        live = counted > 0 and k // 4 == lane
-        marks.append(Cell(x=k, y=4, text=str(X[k]), role="activations", opacity=0.9 if live else 0.3))
+        live = sdots > 0 and k // 4 == lane
+        marks.append(Cell(x=k, y=4, text=str(X[k]), role="activations", opacity=1.0 if live else 0.3))
         for row in range(4):
             inside = columns * row + k in held
-            style: dict[str, Any] = dict(role=LANES[0], opacity=0.85 if inside else 0.2)
+            style: dict[str, Any] = dict(role=LANES[0], opacity=1.0 if inside else 0.2)
             marks.append(Cell(x=k, y=3 - row, text=str(W[row, k]), **style))
-    finished = counted == columns // 4
+    finished = sdots == columns // 4
     for row in range(4):
         wrong = finished and total[row] != exact[row]
         marks.append(
@@ -275,10 +276,10 @@ def sdot_gemv(step: int, columns: int, packed: bool) -> Scene:
         if finished
         else "not yet done"
     )
-    macs = 16 * counted
+    macs = 16 * sdots
     readout = (
-        f"{counted} SDOT for {macs} multiply-adds (1/16 of a scalar loop's); {trace.instructions} "
-        f"instructions in all, {trace.loaded_B} bytes loaded: {verdict}."
+        f"{sdots} SDOT for {macs} multiply-adds (1/16 of a scalar loop's); "
+        f"{counted(trace.instructions, 'instruction')} in all, {trace.loaded_B} bytes loaded: {verdict}."
     )
     return Scene(
         title="One SDOT replaces sixteen scalar multiply-adds, if the weights are packed for it",

@@ -94,7 +94,7 @@ def float_bits(exponent: int, significand: float, flip: int) -> Scene:
         largest, smallest = (f"{x:.3g}".replace("e+", "e").replace("e-0", "e-") for x in limits(name))
         largest = "65504" if name == "FP16" else largest
         marks.append(
-            Text(x=-0.4, y=y - 0.24, text=f"{written(kept)}    error {shown}    {smallest} to {largest}")
+            Text(x=-0.4, y=y - 0.24, text=f"{written(kept)}; error {shown}; range {smallest} to {largest}")
         )
         table.append((name, f"{text[0]} {text[1 : 1 + e]} {text[1 + e :]}", written(kept), shown))
     kind = "after the flip " if flip else ""

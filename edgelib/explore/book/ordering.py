@@ -8,7 +8,7 @@ from edgelib.explore import Choice, Slider, explorable
 from edgelib.explore.scene import Axis, Bar, Cell, Dot, Line, Mark, Scene, Text
 from edgelib.hardware.memory_order import SHAPES, Outcome, arm, parse, sequential, shape
 from edgelib.hardware.memory_order.atomics import expected_retries, retries_in_step
-from edgelib.units import significant
+from edgelib.units import counted, significant
 from edgelib.workloads import transformer
 
 ORDERS = {
@@ -38,8 +38,8 @@ def _judged(text: str, plain: str) -> tuple[tuple[Outcome, str], ...]:
     )
 
 
-def _picture(text: str, plain: str, asked: str) -> Scene:
-    """The threads, instruction by instruction, above all outcomes."""
+def _picture(text: str, plain: str, asked: str, ordered_by: str) -> Scene:
+    """The threads, instruction by instruction, above all outcomes; the title judges `ordered_by`."""
     judged = _judged(text, plain)
     marks: list[Mark] = []
     threads = parse(text).threads
@@ -49,7 +49,7 @@ def _picture(text: str, plain: str, asked: str) -> Scene:
             role, opacity = ("highlight", 0.6) if special else ("weights", 0.2)
             marks.append(Cell(x=t, y=5 - row, text=i.text, height=0.85, role=role, opacity=opacity))
     names = " ".join(name for name, _ in judged[0][0])
-    marks.append(Text(x=-0.45, y=1.75, text=f"{names}:"))
+    marks.append(Text(x=-0.45, y=1.75, text=f"values of {names}:"))
     for k, (outcome, verdict) in enumerate(judged[:16]):
         role, words = VERDICTS[verdict]
         marks.append(
@@ -80,9 +80,7 @@ def _picture(text: str, plain: str, asked: str) -> Scene:
         else f"{asked} No: what is left, some interleaving of the threads gives too."
     )
     return Scene(
-        title="One outcome happens only by reordering: that is the bug"
-        if weak
-        else "Ordered: only what some interleaving gives can happen",
+        title=f"{ordered_by} {'lets reordering through: that is the bug' if weak else 'is enough here'}",
         x=Axis(label="Threads", categories=("thread 0", "thread 1", "thread 2", "thread 3")),
         y=Axis(
             label="Programs, outcomes", categories=("colours", "outcomes", " ", "line 3", "line 2", "line 1")
@@ -110,7 +108,7 @@ def message_passing(order: str, test: str) -> Scene:
     plain = shape(test).text
     store, load = ORDERS[order]
     text = plain.replace("STR", store).replace("LDR", load)
-    return _picture(text, plain, shape(test).question)
+    return _picture(text, plain, shape(test).question, f"{order[0].upper()}{order[1:]} order")
 
 
 FENCES = {"nothing": "", "DMB ISH": "DMB ISH", "DMB ISHLD": "DMB ISHLD", "DMB ISHST": "DMB ISHST"} | {
@@ -136,7 +134,8 @@ def barriers(test: str, first: str, others: str) -> Scene:
         if fence and len(thread) == 2:
             thread.insert(1, fence)
     text = " | ".join("; ".join(thread) for thread in threads)
-    return _picture(text, plain, shape(test).question)
+    pair = f"{first or 'Nothing'} with {others or 'nothing'}" if first or others else "No barrier"
+    return _picture(text, plain, shape(test).question, pair)
 
 
 # pattern: what orders it, why, which count it needs
@@ -149,6 +148,13 @@ PATTERNS = {
         "a store-release of the tail, a load-acquire of it",
     ),
     "a counter of all threads": ("atomic", "LDADD, relaxed: the sum needs atomicity, not order"),
+}
+
+
+_JOINED = "Inside fork and join nothing needs an order of its own"
+TITLES = {"nothing": _JOINED, "join": _JOINED} | {
+    "release": "What is handed over outside of joins needs an order: two operations",
+    "atomic": "A counter needs atomicity: one operation a thread, none of them ordered",
 }
 
 
@@ -183,13 +189,13 @@ def sharing_pattern(pattern: str, regions: float, threads: float) -> Scene:
         for k, (_, value, _) in enumerate(bars)
     ]
     readout = (
-        f"Recommended: {need if need != 'join' else 'nothing more'}; {why}. {needed} ordered operations per "
-        f"token besides the {joins:,} of the joins; a release for every 16-byte store of keys and values: "
-        f"{per_vector:,}."
+        f"Recommended: {need if need != 'join' else 'nothing more'}; {why}. "
+        f"{counted(needed, 'operation')} per token besides the {joins:,} of the joins; "
+        f"a release for every 16-byte store of keys and values: {per_vector:,}."
     )
     return Scene(
-        title="Inside fork and join nothing needs an order of its own",
-        x=Axis(label="Ordered operations", categories=tuple(name for name, *_ in bars)),
+        title=TITLES[need],
+        x=Axis(label="Operations that order or are atomic", categories=tuple(name for name, *_ in bars)),
         y=Axis(label="Per token", lo=0.5, hi=1e5, log=True),
         marks=marks,
         readout=readout,
@@ -214,18 +220,19 @@ def atomic_contention(threads: float, model: str) -> Scene:
     n = int(threads)
     failed = float(MODELS[model](n))
     marks: list[Mark] = [
-        Line(x=list(count), y=[m(k) + k for k in count], role="idle", width=1.5, ghost=True)
+        Line(x=list(count), y=[m(k) + k for k in count], role="idle", width=1.5, ghost=True, label=name)
         for name, m in MODELS.items()
         if name != model
     ]
     marks += [
         Line(x=list(count), y=[MODELS[model](k) + k for k in count], role="error", label="LDXR, STXR"),
-        Line(x=list(count), y=list(count), role="activations", label="LDADD"),
+        Line(x=list(count), y=list(count), role="activations"),
+        Text(x=33, y=32, text="LDADD", role="activations"),
         Dot(x=n, y=failed + n, role="error", size=8),
         Dot(x=n, y=n, role="activations", size=8),
     ]
     readout = (
-        f"{n} increments take {significant(failed + n)} tries with exclusives, "
+        f"{counted(n, 'increment')}: {significant(failed + n)} tries with exclusives, "
         f"{significant(failed / n)} retries each; LDADD takes {n}, none is repeated."
     )
     return Scene(

@@ -17,7 +17,7 @@ from edgelib.hardware.pipeline import (
     simulate,
     steady_cycles,
 )
-from edgelib.units import significant
+from edgelib.units import counted, significant
 
 CORES = {
     "Cortex-A78": "cortex-a78",
@@ -84,7 +84,7 @@ def pipeline_slots(cycle: int, lanes: int, on: str) -> Scene:
                 )
             )
             marks.append(Line(x=[start, min(ready, LAST)], y=[y, y], role=ROLES[k % lanes], width=1.5))
-        code = f"{op} v{k % lanes}, ..."
+        code = f"{op} v{k % lanes} += ..."
         marks.append(
             Text(x=LAST + 1, y=y, text=f"> {code}" if start == cycle else code, role=ROLES[k % lanes])
         )
@@ -151,7 +151,7 @@ def chains_needed(lanes: int, on: str, op: str, forwarding: bool) -> Scene:
     full = len(timing.pipes) / timing.busy
     shown = f"{timing.latency}" + (f" ({timing.forward})" if timing.forward and forwarding else "")
     readout = (
-        f"{int(lanes)} chains: {significant(here)} of {significant(full)} {op.upper()} per cycle, "
+        f"{counted(int(lanes), 'chain')}: {significant(here)} of {significant(full)} {op.upper()} per cycle, "
         f"{significant(here * MACS[op])} MAC. Latency {shown} x {len(timing.pipes)} pipes: {need} needed."
     )
     return Scene(

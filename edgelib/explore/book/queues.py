@@ -51,26 +51,26 @@ def ring_queue(step: int, capacity: float, schedule: str) -> Scene:
         marks.append(Cell(x=slot, y=1, text=text, role=role, opacity=0.2 if item is None else 0.7))
         ends = [n for n, at in (("head", now.head), ("tail", now.tail)) if at % size == slot]
         if ends:
-            marks.append(Text(x=slot, y=0.3, text=", ".join(ends), anchor="middle"))
+            marks.append(Text(x=slot, y=0, text=", ".join(ends), anchor="middle"))
     for row, (code, active) in enumerate(
         [*((c, "put" in now.text) for c in PUT), *((c, "take" in now.text) for c in TAKE)]
     ):
-        x, y = (1, 3.6 - row * 0.6) if row < 2 else (4, 3.6 - (row - 2) * 0.6)
+        x, y = (1, 4 - row) if row < 2 else (4, 6 - row)
         role = "highlight" if active else "idle"
         marks.append(
-            Cell(x=x, y=y, text=code, width=2.8, height=0.5, role=role, opacity=0.7 if active else 0.12)
+            Cell(x=x, y=y, text=code, width=2.8, height=0.8, role=role, opacity=0.7 if active else 0.12)
         )
     waits = sum("waits" in s.text for s in trace[1 : step + 1])
     wrong = queue_mistakes("relaxed")
     readout = (
         f"Step {step}: {now.text}. {now.tail - now.head} of {size} slots full; {now.head} items through, "
-        f"{waits} steps waited. With plain loads and stores Arm may read a slot before it is written "
-        f"({'possible' if wrong['unwritten'] else 'impossible'})."
+        f"{waits} steps waited. With plain loads and stores a slot "
+        f"{'may' if wrong['unwritten'] else 'cannot'} be read before it is written."
     )
     return Scene(
-        title="tail is raised after the slot is written, head after it is read: no lock",
+        title="Tail moves after the slot is written, head after it is read: no lock",
         x=Axis(label="Slot", categories=tuple(str(k) for k in range(6))),
-        y=Axis(label="Code above, slots below", lo=-0.2, hi=4.2),
+        y=Axis(label="Producer, consumer", categories=("ends", "slots", "line 3", "line 2", "line 1")),
         marks=marks,
         readout=readout,
         alt=f"Ring queue of {size} slots. {readout}",

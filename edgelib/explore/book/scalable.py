@@ -60,10 +60,11 @@ def sve_loop(step: int, bits: int, size: int) -> Scene:
         marks.append(Span(x0=0, x1=lanes, y=y, role=role, height=0.6, ghost=not started, term=term))
     for i, text in enumerate(LOOP):
         executing = i == line
-        mark = "▶ " if executing else "   "
         where = 3.1 - 0.46 * i
-        marks.append(Text(x=134, y=where, text=mark + text, role="compute" if executing else "ink"))
-    marks.append(Text(x=131, y=3.1 - 0.46, text="loop:", anchor="end"))
+        marks.append(Text(x=140, y=where, text=text, role="compute" if executing else "ink"))
+        if executing:
+            marks.append(Text(x=132, y=where, text="▶", role="compute"))
+    marks.append(Text(x=130, y=3.1 - 0.46, text="loop:", anchor="end"))
     readout = (
         f"{size} bytes in {turns} turn{'s' * (turns > 1)} of {vl}, the last with {active[-1]} active lanes: "
         f"{significant(100 * size / (turns * vl))} % of the lanes used. No tail loop: {trace.instructions} "
@@ -229,9 +230,18 @@ def sum_order(bits: int, size: int, data: str) -> Scene:
     at = int(np.flatnonzero(size == SIZES)[0])
     widest = _errors(data, 2048)[0]
     marks: list[Mark] = [
-        Area(x=SIZES, y0=widest, y1=_errors(data, 128)[0], role="idle", term="128 to 2,048 bit"),
-        Line(x=SIZES, y=ordered, role="error", label="in order"),
-        Line(x=SIZES, y=error, role="compute", label="lanes, then tree"),
+        Area(
+            x=SIZES,
+            y0=widest,
+            y1=_errors(data, 128)[0],
+            role="idle",
+            label="128 to 2,048 bit",
+            term="128 to 2,048 bit",
+        ),
+        Line(x=SIZES, y=ordered, role="error"),
+        Line(x=SIZES, y=error, role="compute"),
+        Text(x=SIZES[-1] * 1.15, y=ordered[-1], text="in order", role="error"),
+        Text(x=SIZES[-1] * 1.15, y=error[-1], text="lanes, then tree", role="compute"),
         Dot(x=size, y=error[at], role="compute", size=7),
         Dot(x=size, y=ordered[at], role="error", size=7),
     ]
