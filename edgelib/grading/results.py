@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 _FORMAT = 1
+PATIENCE_S = 60.0  # for another grader that writes
 
 
 class Results:
@@ -23,16 +24,21 @@ class Results:
     """
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
         try:
+            self._database.execute("BEGIN IMMEDIATE")  # two graders may begin at once
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             if version not in (0, _FORMAT):
                 raise ValueError(f"{path} was written by another version (format {version}); move it away")
-            self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute(
                 "CREATE TABLE IF NOT EXISTS result (student TEXT PRIMARY KEY, fingerprint TEXT, data TEXT)"
             )
             self._database.execute(f"PRAGMA user_version = {_FORMAT}")
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise ValueError(
+                f"{path} cannot be used now ({error}); is another grader at work on it?"
+            ) from None
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{path} holds no results of this grader ({error}); move it away") from None
 

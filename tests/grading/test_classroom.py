@@ -14,6 +14,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import nbformat
@@ -426,6 +427,22 @@ def test_feedback_says_what_and_why(folder: Path) -> None:
 
 
 # ---------------------------------------------------------------- results, similarity
+
+
+def test_many_may_open_new_results_at_once(tmp_path: Path) -> None:
+    together = Barrier(8, timeout=20)
+
+    def put(number: int) -> None:
+        for file in range(15):
+            together.wait()
+            with Results(tmp_path / f"{file}.sqlite") as results:
+                results.put(f"student {number}", "1", {"total": file})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(put, range(8)))
+    for file in range(15):
+        with Results(tmp_path / f"{file}.sqlite") as results:
+            assert [results.get(f"student {n}", "1") for n in range(8)] == [{"total": file}] * 8
 
 
 def test_results_belong_to_what_they_follow_from(tmp_path: Path) -> None:
