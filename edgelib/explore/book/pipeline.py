@@ -22,6 +22,7 @@ from edgelib.units import counted, significant
 CORES = {
     "Cortex-A78": "cortex-a78",
     "Cortex-X3": "cortex-x3",
+    "Cortex-X4": "cortex-x4",
     "Neoverse N1 (guide)": "neoverse-n1-guide",
     "Neoverse N2 (guide)": "neoverse-n2-guide",
     "Neoverse N1 (llvm-mca)": "neoverse-n1",
@@ -122,10 +123,11 @@ OPS = {"FMLA, FP32": "fmla", "SDOT, INT8": "sdot"}
 CHAINED = {
     "Cortex-A78": "cortex-a78",
     "Cortex-X3": "cortex-x3",
+    "Cortex-X4": "cortex-x4",
     "Neoverse N2 (guide)": "neoverse-n2-guide",
     "Neoverse N2 (llvm-mca)": "neoverse-n2",
     "Cortex-A55 (llvm-mca)": "cortex-a55",
-    "Apple M1 (llvm-mca)": "apple-m1",
+    "Apple 2013 (llvm-mca)": "apple-m1",
 }
 
 
