@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--out", type=Path, default=Path("grades.csv"), help="the table of marks")
     grade.add_argument("-j", dest="processes", type=int, default=1, metavar="N", help="submissions at a time")
     grade.add_argument("--scheduler", metavar="ADDRESS", help="a dask.distributed scheduler to grade on")
+    grade.add_argument("--exercises", metavar="exN,exM", help="the exercises that count; all if not given")
     grade.add_argument("--explain", metavar="STUDENT", help="print why this student has these marks")
     grade.add_argument("--self-test", action="store_true", help="see whether grading is safe on this machine")
     grade.set_defaults(run=_grade, parser=grade)
@@ -184,6 +185,7 @@ def _grade(arguments: argparse.Namespace) -> int:
         arguments.processes,
         arguments.scheduler,
         arguments.explain,
+        arguments.exercises,
         arguments.json,
     )
 

@@ -33,9 +33,13 @@ Progress = Callable[[int, int, str], None]  # done, all, student
 
 @dataclass(frozen=True)
 class Submission:
-    """What lies in one student's folder: the bytes of each notebook, or why they cannot be read."""
+    """What lies in one student's folder: the bytes of each notebook, or why they cannot be read.
+
+    assigned : the exercises that count; one that is missing earns nothing.
+    """
 
     student: str
+    assigned: tuple[str, ...]
     notebooks: dict[str, bytes]
     problems: dict[str, str]
 
@@ -55,7 +59,7 @@ def submissions(folder: Path, exercises: list[str]) -> list[Submission]:
     for entry in sorted(entries, key=lambda entry: names[entry.name]):
         if entry.is_symlink():
             problem = dict.fromkeys(exercises, "the student's folder is a symbolic link; it is not followed")
-            found.append(Submission(names[entry.name], {}, problem))
+            found.append(Submission(names[entry.name], tuple(exercises), {}, problem))
         else:
             found.append(_read(Path(entry.path), names[entry.name], exercises))
     if not found:
@@ -64,7 +68,7 @@ def submissions(folder: Path, exercises: list[str]) -> list[Submission]:
 
 
 def _read(folder: Path, student: str, exercises: list[str]) -> Submission:
-    submission = Submission(student, {}, {})
+    submission = Submission(student, tuple(exercises), {}, {})
     for name in exercises:
         try:
             submission.notebooks[name] = read_file(folder / f"{name}.ipynb")
@@ -129,7 +133,7 @@ def grade_student(submission: Submission, secret: bytes) -> dict[str, Any]:
             problems[name] = str(error)
     marks = {mark.exercise: mark for mark in grade(tasks, secret, submission.student)} if tasks else {}
     exercises: dict[str, Any] = {}
-    for name in course():
+    for name in submission.assigned:
         if name in marks:
             parts = [asdict(part) for part in marks[name].parts.values()]
             parts.sort(key=lambda part: str(part["part"]))
@@ -150,7 +154,8 @@ def fingerprint(submission: Submission, secret: bytes, root: Path = ROOT) -> str
     keyed = hmac.new(secret, digestmod=hashlib.sha256)
     keyed.update(_course_digest(root))
     notebooks = {name: hashlib.sha256(data).hexdigest() for name, data in submission.notebooks.items()}
-    keyed.update(json.dumps([submission.student, notebooks, submission.problems], sort_keys=True).encode())
+    follows_from = [submission.student, submission.assigned, notebooks, submission.problems]
+    keyed.update(json.dumps(follows_from, sort_keys=True).encode())
     return keyed.hexdigest()
 
 
@@ -181,16 +186,18 @@ def grade_class(
     processes: int = 1,
     scheduler: str | None = None,
     progress: Progress = lambda *_: None,
+    assigned: list[str] | None = None,
 ) -> Graded:
     """Grade every submission that has no result yet.
 
     Parameters
     ----------
+    assigned : the exercises that count, all if None.
     processes : how many submissions at a time on this machine.
     scheduler : address of a dask.distributed scheduler whose workers grade instead; each needs this checkout
         and bubblewrap.
     """
-    everyone = submissions(folder, list(course()))
+    everyone = submissions(folder, list(course()) if assigned is None else assigned)
     results: dict[str, dict[str, Any]] = {}
     faults: dict[str, str] = {}
     with Results(database) as kept, _executor(processes, scheduler) as executor:

@@ -49,6 +49,7 @@ def run(
     processes: int,
     scheduler: str | None,
     explain: str | None,
+    exercises: str | None,
     as_json: bool,
 ) -> int:
     """Grade `folder`; 1 if the grader failed for a student, 2 if it refused to start."""
@@ -59,11 +60,13 @@ def run(
             raise ValueError(
                 f"--secret-file: {len(secret)} bytes; expected at least {LEAST_SECRET_BYTES} random ones"
             )
+        assigned = _assigned(exercises)
         check_writable(out)
         if scheduler is None:
             with Sandbox():
                 pass  # no sandbox, no grading
-        graded = grade_class(folder, secret, out.with_suffix(".sqlite"), processes, scheduler, _progress)
+        database = out.with_suffix(".sqlite")
+        graded = grade_class(folder, secret, database, processes, scheduler, _progress, assigned)
         if explain is not None:
             return _explain(graded, secret, explain, as_json)
     except (GraderFault, ValueError, OSError) as error:
@@ -73,7 +76,7 @@ def run(
         return REFUSED
     files = write_tables(graded, out)
     pages = write_pages(graded, out.with_name(f"{out.stem}_feedback"))
-    pairs = _pairs(folder)
+    pairs = _pairs(folder, assigned)
     files.append(write_similar(pairs, out.with_suffix(".similar.csv")))
     if as_json:
         summary = {
@@ -92,6 +95,13 @@ def run(
         for student, fault in graded.faults.items():
             print(f"not graded: {visible(student)}: {visible(fault)}")
     return 1 if graded.faults else 0
+
+
+def _assigned(exercises: str | None) -> list[str]:
+    """The exercises that count: those named, "ex2,ex4", or all."""
+    names = list(course()) if exercises is None else exercises.split(",")
+    wanted = {choice("--exercises", name, course()) for name in names}
+    return [name for name in course() if name in wanted]
 
 
 _HELP = """\
@@ -149,11 +159,12 @@ def _instance(part: Part, arguments: dict[str, Any]) -> str:
     return f"instance: {text}"
 
 
-def _pairs(folder: Path) -> list[Pair]:
-    """Answers that look alike, over all exercises."""
-    handed_in = submissions(folder, list(course()))
+def _pairs(folder: Path, assigned: list[str]) -> list[Pair]:
+    """Answers that look alike, over all exercises that count."""
+    handed_in = submissions(folder, assigned)
     pairs: list[Pair] = []
-    for name, (exercise, released) in course().items():
+    for name in assigned:
+        exercise, released = course()[name]
         answers: dict[str, dict[str, list[Cell]]] = {}
         letters = {part.answer: part.name for part in exercise.parts if isinstance(part, Part)}
         for one in handed_in:

@@ -28,9 +28,9 @@ EXERCISE = "ex2"
 
 def solved() -> Submission:
     """A student who has copied all solutions."""
-    return Submission(
-        "ann", {name: generated.notebook(name, generated.solved(name)) for name in generated.exercises()}, {}
-    )
+    names = generated.exercises()
+    solved = {name: generated.notebook(name, generated.solved(name)) for name in names}
+    return Submission("ann", tuple(names), solved, {})
 
 
 def ours(submission: Submission) -> None:

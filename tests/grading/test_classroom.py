@@ -103,6 +103,18 @@ def test_from_a_folder_to_a_table(folder: Path) -> None:
     assert run(folder, "--explain", "nobody").returncode == command.REFUSED
 
 
+def test_only_the_exercises_that_were_assigned_count(folder: Path, right: dict[str, str]) -> None:
+    assert run(folder, "--exercises", "ex4,ex2").returncode == 0
+    everything = table(folder.parent / "grades.csv")["ann"]
+    assert everything["ex4"] == "0" and "ex4: not handed in" in everything["flags"]
+    assert run(folder, "--exercises", "ex2").returncode == 0
+    only = table(folder.parent / "grades.csv")["ann"]
+    assert only["total"] == only["ex2"] == everything["ex2"] != "0" and only["flags"] == ""
+    assert {only[name] for name in report.EXERCISES if name != "ex2"} == {""}
+    refused = run(folder, "--exercises", "ex2,ex99")
+    assert refused.returncode == command.REFUSED and "'ex99' is unknown" in refused.stderr
+
+
 def test_serial_parallel_and_two_dask_workers_give_the_same_marks(
     folder: Path, right: dict[str, str]
 ) -> None:
