@@ -6,13 +6,16 @@ import csv
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edgelib.grading.classroom import grade_class, read_secret
 from edgelib.grading.load import ROOT
 from edgelib.grading.report import page_name
 from tests.grading.generated_class import LOOPING, Expected, exercises, make_class
@@ -64,22 +67,22 @@ def rows(path: Path, key: str) -> dict[str, dict[str, str]]:
 def test_everybody_gets_what_the_notebook_deserves(
     course: Path, deserved: dict[str, Expected], said: dict[str, str]
 ) -> None:
-    marks = rows(course / "grades.csv", "student")
-    assert marks.keys() == deserved.keys() and len(marks) == STUDENTS
+    table = rows(course / "grades.csv", "student")
+    assert table.keys() == deserved.keys() and len(table) == STUDENTS
     for student, expected in deserved.items():
         for name in exercises():
-            got = float(marks[student][name])
-            assert got == pytest.approx(expected[name], abs=0.01), (student, name, marks[student])
+            got = float(table[student][name])
+            assert got == pytest.approx(expected[name], abs=0.01), (student, name, table[student])
         mean = sum(expected.values()) / len(expected)
-        assert float(marks[student]["total"]) == pytest.approx(mean, abs=0.02)
+        assert float(table[student]["total"]) == pytest.approx(mean, abs=0.02)
 
 
 def test_the_tables_for_platforms_say_the_same(course: Path, said: dict[str, str]) -> None:
-    marks = rows(course / "grades.csv", "student")
+    table = rows(course / "grades.csv", "student")
     canvas = rows(course / "grades.canvas.csv", "SIS Login ID")
     moodle = rows(course / "grades.moodle.csv", "Username")
-    assert moodle.keys() == marks.keys() and canvas.keys() == marks.keys() | {""}
-    for student, row in marks.items():
+    assert moodle.keys() == table.keys() and canvas.keys() == table.keys() | {""}
+    for student, row in table.items():
         for name in exercises():
             assert row[name] == canvas[student][name] == moodle[student][name]
 
@@ -126,6 +129,34 @@ def _stored(course: Path) -> list[tuple[str, str]]:
         return connection.execute("SELECT student, data FROM result ORDER BY rowid").fetchall()
     finally:
         connection.close()
+
+
+def test_one_process_and_two_dask_workers_give_the_marks_of_two_processes(
+    course: Path, deserved: dict[str, Expected], said: dict[str, str]
+) -> None:
+    from distributed import LocalCluster
+
+    few = course / "few"
+    for student in list(deserved)[:10]:
+        shutil.copytree(course / "submissions" / student, few / student)
+    secret = read_secret(course / "course.secret")
+    serial = grade_class(few, secret, course / "serial.sqlite")
+    local: Any = LocalCluster
+    with local(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        dask = grade_class(few, secret, course / "dask.sqlite", scheduler=cluster.scheduler_address)
+    assert len(serial.results) == 10
+    parallel = {student: json.loads(data) for student, data in _stored(course)}
+    for student, result in serial.results.items():
+        assert marks(result) == marks(dask.results[student]) == marks(parallel[student])
+
+
+def marks(result: dict[str, Any]) -> dict[str, float]:
+    """Every mark of a student; what was said of a hostile cell may depend on the clock."""
+    return {
+        f"{name}.{part['part']}": part["mark"]
+        for name, one in result["exercises"].items()
+        for part in one["parts"]
+    }
 
 
 def test_copies_are_named_and_the_secret_is_private(course: Path, said: dict[str, str]) -> None:
