@@ -123,7 +123,7 @@ class Slider(Control):
     def text(self, value: Any) -> str:
         decimals = 0 if self.log2 else _decimals(self.step, self.lo)
         number = f"{value:,.{decimals}f}" if value == round(value, decimals) else f"{value:,g}"
-        return f"{number} {self.unit}".strip()
+        return f"{number} {_one(self.unit) if number == '1' else self.unit}".strip()
 
     def index(self, value: Any) -> int:
         """As for every control; a float that differs from a grid point by rounding counts as that point."""
@@ -161,6 +161,16 @@ class Step(Control):
 
     def text(self, value: Any) -> str:
         return f"{self.values[self.index(value)]} of {self.last}"
+
+
+def _one(unit: str) -> str:
+    """The unit of one: 1 token, 1 entry, 1 ms."""
+    if len(unit) < 3 or not unit.endswith("s"):
+        return unit
+    for plural, singular in (("ies", "y"), ("xes", "x"), ("s", "")):
+        if unit.endswith(plural):
+            return unit.removesuffix(plural) + singular
+    return unit
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -48,6 +48,15 @@ def test_texts_carry_the_unit() -> None:
     assert Slider(0.0, 1.0, step=0.05).text(0.8) == "0.80"
     assert Slider(0.5, 4, log2=True, unit="GB").text(0.5) == "0.5 GB"
     assert Choice({"M1 (7-core GPU)": "M1-7c/GPU"}).text("M1-7c/GPU") == "M1 (7-core GPU)"
+    ones = {
+        "tokens": "1 token",
+        "entries": "1 entry",
+        "prefixes": "1 prefix",
+        "ms": "1 ms",
+        "bytes": "1 byte",
+    }
+    assert {unit: Slider(1, 4, unit=unit).text(1) for unit in ones} == ones
+    assert Slider(1, 4, unit="tokens").text(2) == "2 tokens"
     assert Step(8).text(3) == "3 of 8"
     assert [Toggle().text(value) for value in (False, True)] == ["off", "on"]
 
