@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from io import StringIO
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -31,5 +31,5 @@ class Figure:
 @cache
 def table(name: str) -> tuple[dict[str, str], ...]:
     """The rows of `edgelib/data/<name>.csv`, as text."""
-    text = files(__package__).joinpath(f"{name}.csv").read_text(encoding="utf-8")
+    text = Path(__file__).with_name(f"{name}.csv").read_text(encoding="utf-8")
     return tuple(csv.DictReader(StringIO(text, newline="")))

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgelib.exercises.outcome import PASSED, recorded
@@ -19,7 +19,7 @@ from edgelib.exercises.part import CheckedPart, Part
 if TYPE_CHECKING:
     ex2: Exercise
 
-_DATA = files("edgelib") / "data" / "exercises"
+_DATA = Path(__file__).resolve().parents[1] / "data" / "exercises"
 
 
 class Exercise:
