@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from edgelib.explore import Choice, Slider, Step, Toggle, explorable
+from edgelib.explore import Choice, Slider, Step, explorable
 from edgelib.explore.scene import Axis, Bar, Dot, Line, Mark, Scene, Span, Text
 from edgelib.hardware.microarchitecture import MACS, executes
 from edgelib.hardware.pipeline import (
@@ -120,6 +120,8 @@ def pipeline_slots(cycle: int, lanes: int, on: str) -> Scene:
 
 
 OPS = {"FMLA, FP32": "fmla", "SDOT, INT8": "sdot"}
+# What a chain waits for between two links, in cycles: by the core's figures, or as somebody sets it.
+LINKS = {"the core's forwarding": 0, "the full latency": -1, **{f"{n} cycles": n for n in (2, 4, 6, 8)}}
 CHAINED = {
     "Cortex-A78": "cortex-a78",
     "Cortex-X3": "cortex-x3",
@@ -134,24 +136,25 @@ CHAINED = {
 @explorable(
     "required-chains",
     label="How many accumulators fill the pipes?",
-    hint="Two chains are what the chapter shows. Switch the forwarding off: the same core then wants twice "
+    hint="Two chains are what the chapter shows. Let a link wait the full latency: the core then wants twice "
     "as many, and that is what a table without it tells you.",
     lanes=Slider(1, 16, default=2, label="Independent chains"),
     on=Choice(CHAINED, label="Core"),
     op=Choice(OPS, label="Instruction"),
-    forwarding=Toggle(default=True, label="Accumulator forwarding"),
+    link=Choice(LINKS, label="A link waits"),
 )
-def chains_needed(lanes: int, on: str, op: str, forwarding: bool) -> Scene:
+def chains_needed(lanes: int, on: str, op: str, link: int) -> Scene:
     """Multiply-accumulate instructions per cycle against the number of independent accumulators."""
     unit = core(on)
+    if link:
+        cycles = link if link > 0 else unit.operation(op).latency
+        unit = unit.retimed(op, latency=cycles, forward=None)
     timing = unit.operation(op)
-    if not forwarding:
-        unit = unit.retimed(op, forward=None)
     counts = list(range(1, 17))
     rates = [1 / chain_throughput(unit, op, n) for n in counts]
     here, need = rates[int(lanes) - 1], required_chains(unit, op)
     full = len(timing.pipes) / timing.busy
-    shown = f"{timing.latency}" + (f" ({timing.forward})" if timing.forward and forwarding else "")
+    shown = f"{timing.latency}" + (f" ({timing.forward})" if timing.forward else "")
     readout = (
         f"{counted(int(lanes), 'chain')}: {significant(here)} of {significant(full)} {op.upper()} per cycle, "
         f"{significant(here * MACS[op])} MAC. Latency {shown} x {len(timing.pipes)} pipes: {need} needed."
