@@ -138,7 +138,7 @@ PUBLISHED = {"published: SoC, all units": 15.0}
     label="Which parts give 614 GOPS and 1.5 TOPS?",
     hint="Find settings that make a unit 0.614. What is the total then? V66 has four contexts.",
     contexts=Slider(1, 8, default=4, label="Vector contexts"),
-    resources=Choice({"128 (one multiplier)": 1, "256 (both)": 2}, default=2, label="MAC per context"),
+    resources=Choice({"128 (one multiplier)": 1, "256 (both)": 2}, default=2, label="MAC per packet"),
     clock=Slider(0.8, 1.6, step=0.1, default=1.2, unit="GHz", label="Clock (unpublished)"),
     counting=Choice({"2 operations": 2, "1 operation": 1}, label="A MAC is"),
 )
@@ -158,7 +158,7 @@ def tops_from_parts(contexts: int, resources: int, clock: float, counting: int) 
         text = f"{significant(value)}" + (f" = {near[0].split(': ')[1]}?" if near else "")
         marks.append(Dot(x=value, y=lanes.index(name), role="compute", size=8, label=text))
     readout = (
-        f"{macs:,.0f} MAC per cycle at {clock:g} GHz give {significant(vector)} TOPS, "
+        f"At most {macs:,.0f} MAC per cycle at {clock:g} GHz give {significant(vector)} TOPS, "
         f"an HTA of 512 another {significant(tensor)}, together {significant(vector + tensor)} TOPS."
     )
     return Scene(
