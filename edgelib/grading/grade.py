@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Self, TypeVar
 
 from edgelib.grading import sandbox
@@ -51,8 +51,14 @@ class Task:
     @property
     def modules(self) -> set[str]:
         """What the course's own cells import."""
-        statements = [python(cell.source)[1] for cell in self.released]
-        return {module for cell in statements if only_imports(cell) for module in imported(cell)}
+        return {module for cell in self.released for module in _modules(cell.source)}
+
+
+@cache
+def _modules(source: str) -> frozenset[str]:
+    """What a released cell imports, if that is all it does; the same for every student."""
+    statements = python(source)[1]
+    return frozenset(imported(statements) if only_imports(statements) else ())
 
 
 @dataclass

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import nbformat
 
-from edgelib.exercises.blocks import replace_solutions, solution_cells
-from edgelib.grading.load import ROOT, sources
+from edgelib.exercises import names as exercises
+from edgelib.grading.load import ROOT
+from tests.grading import proof
 
 NAMES = (
     "lovelace",
@@ -41,19 +42,10 @@ LOOPING = 13  # this one student's first answer never ends: it costs the class i
 Expected = dict[str, float]  # per cent by exercise
 
 
-def exercises() -> list[str]:
-    """All exercises of the book: ["ex2", ...]."""
-    return [source.stem for source in sources()]
-
-
 @cache
 def solved(exercise: str) -> dict[str, str]:
     """The source of each answer cell of `solutions/exN.md`, by the name that it defines, in order."""
-    return {
-        cell.metadata["edge"]["answer"]: replace_solutions(cell.source, None)
-        for cell in solution_cells(ROOT / "solutions" / f"{exercise}.md")
-        if "answer" in cell.metadata.get("edge", {})
-    }
+    return {cell.answer: cell.source for cell in proof.written(exercise) if cell.answer}
 
 
 def notebook(exercise: str, answers: Mapping[str, str]) -> bytes:
@@ -84,10 +76,10 @@ def _handed_in(exercise: str, kind: str) -> tuple[bytes | None, float]:
     """What a student of this kind hands in, None for nothing, and the per cent it deserves."""
     right = solved(exercise)
     first, share = next(iter(right)), 100 / len(right)
-    hostile = kind in ("leaves", "loops") and exercise == exercises()[0]
-    if kind == "damaged" and exercise == exercises()[0]:
+    at_first = exercise == exercises()[0]
+    if kind == "damaged" and at_first:
         return notebook(exercise, right)[:-100], 0.0
-    if kind == "missing" and exercise != exercises()[0]:
+    if kind == "missing" and not at_first:
         return None, 0.0
     if kind == "begun":
         return notebook(exercise, {first: right[first]}), share
@@ -97,7 +89,7 @@ def _handed_in(exercise: str, kind: str) -> tuple[bytes | None, float]:
         return notebook(exercise, {name: _wrong(name, source) for name, source in right.items()}), 0.0
     if kind == "raises":
         return notebook(exercise, {name: f"{name} = undefined" for name in right}), 0.0
-    if hostile:
+    if kind in ("leaves", "loops") and at_first:
         attack = "import os\nos._exit(0)" if kind == "leaves" else "while True:\n    pass"
         return notebook(exercise, {**right, first: attack}), 100 - share
     return notebook(exercise, right), 100.0

@@ -17,7 +17,6 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
-import nbformat
 import pytest
 
 from edgelib.grading import classroom, command, report
@@ -27,6 +26,7 @@ from edgelib.grading.results import Results
 from edgelib.grading.sandbox import GraderFault
 from edgelib.grading.similarity import similar
 from edgelib.grading.submission import LARGEST_B, Cell, Unreadable, code_cells, read_file
+from tests.grading import generated_class
 
 SECRET = b"0123456789abcdef"
 RELEASED = (ROOT / "exercises" / "ex2.ipynb").read_bytes()
@@ -34,12 +34,7 @@ RELEASED = (ROOT / "exercises" / "ex2.ipynb").read_bytes()
 
 def notebook(answers: dict[str, str]) -> bytes:
     """Exercise 2 with these answer cells filled in."""
-    content = nbformat.reads(RELEASED.decode(), as_version=4)
-    for cell in content.cells:
-        name = cell.metadata.get("edge", {}).get("answer")
-        if name in answers:
-            cell.source = answers[name]
-    return nbformat.writes(content).encode()
+    return generated_class.notebook("ex2", answers)
 
 
 @pytest.fixture(scope="module")

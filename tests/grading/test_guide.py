@@ -31,6 +31,12 @@ def commands() -> list[str]:
     return found
 
 
+def surroundings() -> dict[str, str]:
+    """The environment in which `edgelib` is this checkout's."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path}
+
+
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("course")
@@ -44,13 +50,12 @@ def deserved(course: Path) -> dict[str, Expected]:
 @pytest.fixture(scope="module")
 def said(course: Path, deserved: dict[str, Expected]) -> dict[str, str]:
     """What each command of the guide printed; all of them must succeed."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     printed = {}
     for command in commands():
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=course,
-            env={**os.environ, "PATH": path},
+            env=surroundings(),
             capture_output=True,
             text=True,
         )
@@ -110,11 +115,10 @@ def test_a_second_run_grades_nobody_again_and_writes_the_same(course: Path, said
     table = (course / "grades.csv").read_bytes()
     before = _stored(course)
     (grade,) = [c for c in commands() if c.startswith("edgelib grade submissions") and "--explain" not in c]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         [*grade.split(), "--json"],
         cwd=course,
-        env={**os.environ, "PATH": path},
+        env=surroundings(),
         capture_output=True,
         text=True,
         check=True,

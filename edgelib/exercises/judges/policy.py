@@ -47,14 +47,15 @@ def judge(policy: Callable[..., Any], name: str, **trace: Any) -> Verdict:
 
     run, before = simulate(queries, checked), simulate(queries, careless)
     times = before.mean_W / run.mean_W
-    kept = [run.in_time >= IN_TIME, run.hard_served >= HARD_SERVED]
-    gained = min(max((times - 1) / (TIMES_AS_LONG - 1), 0.0), 1.0) if all(kept) else 0.0
     measures = _measures(run, times)
+    *promises, life = measures
+    kept = [promise.met for promise in promises]
     minutes = run.trace.end_s / 60
     lines = [f"On {name}, {len(run.answered)} queries in {minutes:.0f} min, {run.mean_W:.2f} W on average:"]
     lines += [measure.text for measure in measures]
-    if all(kept) and times >= TIMES_AS_LONG:
+    if life.met:
         return Verdict(1.0, tuple(lines), measures=measures)
+    gained = min(max((times - 1) / (TIMES_AS_LONG - 1), 0.0), 1.0) if all(kept) else 0.0
     score = PROMISE * sum(kept) + (1 - 2 * PROMISE) * gained
     if not all(kept):
         lines.append("While a promise is broken, battery life earns nothing.")
