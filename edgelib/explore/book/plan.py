@@ -75,7 +75,7 @@ def plan_dashboard(model: str, unit: str, context: int, prefix: bool) -> Scene:
     verdict = f"Missed: {', '.join(missed)}." if missed else "All five are kept."
     readout = f"{verdict} Memory is {parts}. Grey dots: the chapter's 7B in 4 bits with 2,048 tokens."
     return Scene(
-        title="7B on a 4 GB phone breaks memory, first token and speed at once",
+        title=_title(model, missed),
         x=Axis(label="Times as good as asked (1 is exactly kept)", lo=FEWEST, hi=MOST, log=True),
         y=Axis(label="Promise", categories=tuple(ROWS.values())),
         marks=marks,
@@ -83,3 +83,9 @@ def plan_dashboard(model: str, unit: str, context: int, prefix: bool) -> Scene:
         alt=f"Five constraints of a design on a phone of 4 GB, as multiples of what was asked. {readout}",
         table=[("promise", "plan", "kept", "the chapter's answer"), *rows],
     )
+
+
+def _title(model: str, missed: list[str]) -> str:
+    """What the plan breaks, the hardest promise first."""
+    size = next(label for label, name in MODELS.items() if name == model).partition(":")[0]
+    return f"{size} on a 4 GB phone breaks {', '.join(reversed(missed)) or 'nothing'}"
